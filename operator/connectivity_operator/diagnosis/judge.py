@@ -1,0 +1,69 @@
+"""When a verdict flips: pure rules, per resource and service.
+
+A refusal (authentication, authorization, absent, malformed, quota) flips after one confirming try a second
+later. A passing fault (network, time-out, 5xx, failover) flips when it still fails 15 s after the first failure
+with at least three tries between; until then it is a warning. The first success flips back at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from connectivity_operator.diagnosis.ladder import Climb
+from connectivity_operator.reasons import Reason
+
+CONFIRM_AFTER = 1.0
+TRANSIENT_AFTER = 15.0
+TRANSIENT_TRIES = 3
+RETRY_FIRST = 5.0
+"""Seconds until a failed service is tried again; doubles up to the resource's interval."""
+
+
+class Kind(StrEnum):
+    """The flip class of a reason, fixed in the catalogue."""
+
+    REFUSED = "refused"
+    TRANSIENT = "transient"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is shown of a service, and what is brewing."""
+
+    shown: Climb | None = None
+    """The climb behind the verdict on show; None: never judged in this process."""
+    failing_since: float | None = None
+    """Monotonic time of the first failure of the present series."""
+    tries: int = 0
+    """Failed tries in the present series."""
+    last_reason: Reason | None = None
+    same_reason: int = 0
+    """How many tries in a row gave ``last_reason``."""
+    delay: float = 0.0
+    """Seconds until the next try."""
+
+    @property
+    def brewing(self) -> bool:
+        """A failure has been seen that does not show yet."""
+        return self.failing_since is not None and (self.shown is None or self.shown.passed)
+
+
+def judge(standing: Standing, climb: Climb, kind: Kind | None, *, now: float, interval: float) -> Standing:
+    """The standing after one more climb. ``kind`` is that of the climb's failure, None when it passed."""
+    if climb.failure is None:
+        return Standing(shown=climb, delay=interval)
+    reason = climb.failure.reason
+    same = standing.same_reason + 1 if reason is standing.last_reason else 1
+    since = now if standing.failing_since is None else standing.failing_since
+    tries = standing.tries + 1
+    if kind is Kind.REFUSED:
+        confirmed = same > 1
+    else:
+        confirmed = tries >= TRANSIENT_TRIES and now - since >= TRANSIENT_AFTER
+    after = replace(standing, failing_since=since, tries=tries, last_reason=reason, same_reason=same)
+    already = standing.shown is not None and standing.shown.failure is not None
+    if not confirmed:
+        return replace(after, delay=CONFIRM_AFTER if kind is Kind.REFUSED else min(RETRY_FIRST, interval))
+    grown = min(max(standing.delay, RETRY_FIRST / 2) * 2, interval) if already else RETRY_FIRST
+    return replace(after, shown=climb, delay=min(grown, interval))

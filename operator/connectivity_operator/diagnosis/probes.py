@@ -1,0 +1,80 @@
+"""Shared probes: one climb per distinct thing probed, however many resources ask.
+
+Cost grows with distinct topics, indices and models, never with resources. A success lives for the asker's
+interval, a failure for a few seconds; askers of the same key during a climb share it (single flight).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+
+from connectivity_operator.diagnosis.ladder import Climb
+
+FAILURE_LIFE = 5.0
+"""Seconds for which a failed climb is shared; after that the next asker climbs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    climb: Climb
+    began: float
+    ended: float
+
+
+class Probes:
+    """Climbs by key. ``limit`` is how many run at once in this process."""
+
+    def __init__(self, *, limit: int = 16, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._slots = asyncio.Semaphore(limit)
+        self._results: dict[Hashable, _Result] = {}
+        self._flights: dict[Hashable, tuple[float, asyncio.Task[Climb]]] = {}
+
+    async def get(
+        self, key: Hashable, run: Callable[[], Awaitable[Climb]], *, max_age: float, not_before: float = 0.0
+    ) -> Climb:
+        """A climb that is at most ``max_age`` seconds old and began at ``not_before`` (monotonic) or later."""
+        while True:
+            result = self._results.get(key)
+            if result and self._serves(result, max_age, not_before):
+                return result.climb
+            flight = self._flights.get(key)
+            if flight is None:
+                began = self._clock()
+                task = asyncio.create_task(self._fly(key, run, began), name=f"probe {key}")
+                flight = self._flights[key] = (began, task)
+            began, task = flight
+            # The climb belongs to all who wait for it: one asker going away must not end it for the others.
+            climb = await asyncio.shield(task)
+            if began >= not_before:
+                return climb
+
+    def witness(self, key: Hashable) -> None:
+        """Real traffic has just proven what ``key`` probes: its last success counts as made now."""
+        result = self._results.get(key)
+        if result and result.climb.passed:
+            now = self._clock()
+            self._results[key] = _Result(result.climb, now, now)
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        tasks = [task for _, task in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _serves(self, result: _Result, max_age: float, not_before: float) -> bool:
+        life = max_age if result.climb.passed else min(max_age, FAILURE_LIFE)
+        return result.began >= not_before and self._clock() - result.ended <= life
+
+    async def _fly(self, key: Hashable, run: Callable[[], Awaitable[Climb]], began: float) -> Climb:
+        try:
+            async with self._slots:
+                climb = await run()
+            self._results[key] = _Result(climb, began, self._clock())
+            return climb
+        finally:
+            del self._flights[key]
