@@ -1,8 +1,8 @@
 """How values of environment variables are written: addresses, URLs, names, files.
 
 Each function takes the text of one variable and gives the value, or raises `ValueError` with a text for the
-person who deploys the operator: what is wrong and what to write instead. None of them puts the whole value
-of a variable that can hold a credential (a proxy's URL) into its text.
+person who deploys the operator: what is wrong and what to write instead. A user and password in a URL are
+not repeated in that text.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ def listed(value: str) -> tuple[str, ...]:
 def host(value: str) -> str:
     """A bare host name or IP address (without the brackets of IPv6)."""
     if "://" in value:
-        raise ValueError(f"{value!r} is a URL; write the host name alone, without {value.partition('://')[0]}://")
+        raise ValueError(
+            f"{without_userinfo(value)!r} is a URL; write the host name alone, without {value.partition('://')[0]}://"
+        )
     if "/" in value:
-        raise ValueError(f"{value!r} has a path; write the host name alone")
+        raise ValueError(f"{without_userinfo(value)!r} has a path; write the host name alone")
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     try:
         address = ipaddress.ip_address(bare)
@@ -54,22 +56,22 @@ def host(value: str) -> str:
             raise ValueError(f"{bare} is an address to listen on, not one to connect to; write the server's name")
         return bare
     if ":" in bare:
-        raise ValueError(f"{value!r} has a port; write the host name alone")
+        raise ValueError(f"{without_userinfo(value)!r} has a port; write the host name alone")
     name = bare.removesuffix(".")
     if not name or len(name) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in name.split(".")):
-        raise ValueError(f"{value!r} is not a host name")
+        raise ValueError(f"{without_userinfo(value)!r} is not a host name")
     return bare
 
 
 def host_and_port(value: str, *, example: str) -> str:
     """``host:port``, IPv6 addresses in brackets; the port 1 to 65535."""
     if "://" in value:
-        raise ValueError(f"{value!r} is a URL; write host:port, for example {example}")
+        raise ValueError(f"{without_userinfo(value)!r} is a URL; write host:port, for example {example}")
     name, colon, port = value.rpartition(":")
     if not colon or (":" in name and not name.startswith("[")):
-        raise ValueError(f"{value!r} has no port; write host:port, for example {example}")
+        raise ValueError(f"{without_userinfo(value)!r} has no port; write host:port, for example {example}")
     if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{value!r} has the port {port!r}; a port is a number from 1 to 65535")
+        raise ValueError(f"{without_userinfo(value)!r} has the port {port!r}; a port is a number from 1 to 65535")
     bare = host(name)
     return f"[{bare}]:{int(port)}" if ":" in bare else f"{bare}:{int(port)}"
 
@@ -92,7 +94,9 @@ def origin(value: str) -> str:
     """``https://host`` or ``https://host:port``: an endpoint without path."""
     parts = _url(value, schemes=("https",))
     if parts.path.strip("/"):
-        raise ValueError(f"{value!r} has the path {parts.path!r}; the endpoint is https://<host> without a path")
+        raise ValueError(
+            f"{without_userinfo(value)!r} has the path {parts.path!r}; the endpoint is https://<host> without a path"
+        )
     return f"https://{_netloc(parts)}"
 
 
@@ -122,8 +126,7 @@ def proxy(value: str) -> str:
 
 def without_userinfo(url: str) -> str:
     """The same URL without user and password, for showing."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return re.sub(r"^(\w+://)?.*@", r"\1", url)
 
 
 def kubernetes_name(value: str) -> str:
@@ -174,10 +177,10 @@ def _url(value: str, *, schemes: tuple[str, ...]) -> SplitResult:
         parts = urlsplit(value)
         parts.port  # noqa: B018 (reading it is what checks it)
     except ValueError as error:
-        raise ValueError(f"{value!r} is not a URL; a port is a number from 1 to 65535") from error
+        raise ValueError(f"{without_userinfo(value)!r} is not a URL; a port is a number from 1 to 65535") from error
     if parts.scheme not in schemes or not parts.hostname:
         wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(f"{value!r} does not begin with {wanted}; write {schemes[0]}://<host>")
+        raise ValueError(f"{without_userinfo(value)!r} does not begin with {wanted}; write {schemes[0]}://<host>")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("holds a user, a query or a fragment; write scheme, host and path only")
     host(parts.hostname)
