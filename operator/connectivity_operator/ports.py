@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from connectivity_operator.reasons import Reason
+
+if TYPE_CHECKING:
+    from connectivity_operator.errors import DependencyError
 
 
 # ── identity ─────────────────────────────────────────────────────────────────────────────────────────
@@ -27,6 +30,8 @@ class Caller:
     """``WebIdentity``, ``PodIdentity``, ``Static``, ``NodeRole`` or botocore's own name of the provider."""
     clock_skew: float
     """Seconds that our clock is ahead of STS (its ``Date`` header); negative when behind."""
+    endpoint: str = ""
+    """Host of the STS that answered; ``sts.amazonaws.com`` is the global one, which a VPC endpoint does not serve."""
 
     @property
     def role_arn(self) -> str:
@@ -42,6 +47,9 @@ class Identity(Protocol):
 
     async def ensure_credentials(self) -> str:
         """Make sure that unexpired credentials exist (refreshing off the event loop); returns the method's name."""
+
+    def refresh_failure(self) -> DependencyError | None:
+        """Why the last refresh failed, while older credentials are still good enough to go on with; else None."""
 
     async def caller(self) -> Caller:
         """``sts:GetCallerIdentity``, which needs no permission."""
@@ -182,6 +190,13 @@ class Embedder(Protocol):
 
         Raises `ContentRefused` when the API blames an input, `DependencyError` otherwise.
         """
+
+
+class EmbeddingsProber(Embedder, Protocol):
+    """What the diagnosis needs beside embeddings."""
+
+    async def probe_key(self, model: str) -> None:
+        """Prove that the API accepts the key, on a fresh connection and free of charge; whether ``model`` exists is not proven."""
 
 
 # ── OpenSearch ───────────────────────────────────────────────────────────────────────────────────────
