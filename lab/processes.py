@@ -1,7 +1,9 @@
 """Processes of the lab: started in sessions of their own, remembered on disk, ended by pid.
 
-A record holds the pid *and* the kernel's start time of it, so that a recycled pid is never signalled:
-`lab down` works after a crash of the lab, a reboot, or being run twice.
+A record holds the pid, the kernel's start time of it and the boot it belongs to, so that a recycled pid is
+never signalled: `lab down` works after a crash of the lab, a reboot, or being run twice.
+
+A process is named after its part: ``kafka-1`` and ``kafka-2`` belong to ``kafka``, ``iam`` to ``iam``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,20 @@ from lab.part import PartError
 UNPRIVILEGED_UID = 65534
 """PostgreSQL and OpenSearch refuse to run as root; this is Debian's `nobody`."""
 
+STOPPED = ".stopped"
+"""Suffix of the record of a process that is to be started again."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started."""
+
+    argv: list[str]
+    env: dict[str, str]
+    inherit: bool
+    cwd: str | None
+    unprivileged: bool
+
 
 @dataclass(frozen=True)
 class Record:
@@ -31,8 +47,19 @@ class Record:
     pid: int
     started: int
     """Start time in clock ticks since boot, field 22 of /proc/PID/stat."""
-    argv: list[str]
+    boot: str
+    """The kernel's boot id; pids and start times mean nothing in another boot."""
     log: str
+    launch: Launch
+
+
+@dataclass(frozen=True)
+class _Stat:
+    """What is used of /proc/PID/stat (proc(5))."""
+
+    zombie: bool
+    session: int
+    started: int
 
 
 def spawn(
@@ -40,59 +67,76 @@ def spawn(
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    inherit: bool = True,
     cwd: Path | None = None,
     unprivileged: bool = False,
 ) -> Record:
     """Start a process in its own session; its output goes to ``<state>/logs/<name>.log``.
 
-    ``env`` is added to the lab's own environment. ``unprivileged`` runs it as `nobody`, keeping only the
-    right to pass directory permissions (CAP_DAC_OVERRIDE), because the checkout may lie in a folder that
-    is closed to other users. Does nothing if a live process of that name exists.
+    ``env`` is added to the lab's own environment, or is all of it (``inherit=False``). ``unprivileged`` runs
+    it as `nobody`, keeping only the right to pass directory permissions (CAP_DAC_OVERRIDE), because the
+    checkout may lie in a folder that is closed to other users. Does nothing if a live process of that name exists.
     """
-    existing = find(name)
-    if existing:
-        return existing
+    launch = Launch(list(argv), dict(env or {}), inherit, str(cwd) if cwd else None, unprivileged)
+    return find(name) or _launch(name, launch)
+
+
+def spawn_again(name: str) -> Record:
+    """Start a process that was stopped with ``remember=True``, or has died, with the same command as before."""
+    record = find(name)
+    if record:
+        return record
+    last = _read(_stopped_file(name)) or _read(_file(name))
+    if last is None:
+        raise PartError(f"{name} was not stopped by the lab; known: {', '.join(r.name for r in records()) or 'none'}")
+    return _launch(name, last.launch)
+
+
+def _launch(name: str, launch: Launch) -> Record:
+    end(name)  # what a crashed predecessor may have left behind
     paths.LOGS.mkdir(parents=True, exist_ok=True)
     paths.RUN.mkdir(parents=True, exist_ok=True)
     log = paths.LOGS / f"{name}.log"
-    command = [*_as_nobody(), *argv] if unprivileged and os.geteuid() == 0 else list(argv)
+    command = [*as_nobody(), *launch.argv] if launch.unprivileged and os.geteuid() == 0 else launch.argv
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
+            env={**(os.environ if launch.inherit else {}), **launch.env},
+            cwd=launch.cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    started = _start_time(process.pid)
-    if started is None:
+    stat = _stat(process.pid)
+    if stat is None:
         raise PartError(f"{name} ended at once; see {log}")
-    record = Record(name, process.pid, started, list(argv), str(log))
-    _file(name).write_text(json.dumps(asdict(record)))
+    record = Record(name, process.pid, stat.started, _boot(), str(log), launch)
+    _remember(record)
     return record
 
 
 def records() -> list[Record]:
-    """Everything that was started and not yet forgotten, alive or not."""
-    if not paths.RUN.is_dir():
-        return []
-    return [Record(**json.loads(f.read_text())) for f in sorted(paths.RUN.glob("*.json"))]
+    """Everything that was started and not yet ended by us, alive or not."""
+    found = (_read(file) for file in sorted(paths.RUN.glob("*.json")))
+    return [record for record in found if record]
+
+
+def of_part(part: str) -> list[Record]:
+    """The records of one part's processes, alive or not."""
+    return [record for record in records() if record.name == part or record.name.startswith(f"{part}-")]
 
 
 def find(name: str) -> Record | None:
     """The live process of that name, if there is one."""
-    file = _file(name)
-    if not file.exists():
-        return None
-    record = Record(**json.loads(file.read_text()))
-    return record if alive(record) else None
+    record = _read(_file(name))
+    return record if record and alive(record) else None
 
 
 def alive(record: Record) -> bool:
     """Whether this very process (not another with its pid) still runs."""
-    return _start_time(record.pid) == record.started
+    stat = _stat(record.pid)
+    return stat is not None and not stat.zombie and stat.started == record.started and record.boot == _boot()
 
 
 def check(name: str) -> None:
@@ -115,20 +159,38 @@ def send(name: str, signum: int) -> None:
     os.kill(record.pid, signum)
 
 
-def end(name: str, *, grace: float = 10.0, force: bool = False) -> None:
-    """Stop a process and what it started in its session, then forget it. ``force``: SIGKILL at once."""
-    record = find(name)
+def end(name: str, *, grace: float = 10.0, force: bool = False, remember: bool = False) -> None:
+    """Stop a process and what it started in its session, and forget it. ``force``: SIGKILL at once.
+
+    SIGTERM goes to the process alone, which knows how to stop its children; SIGKILL to the whole session.
+    With ``remember`` it can be started again by `spawn_again`.
+    """
+    record = _read(_file(name))
     if record:
-        for signum, wait in ((signal.SIGKILL, 5.0),) if force else ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-            _signal_session(record, signum)
-            if _gone(record, wait):
+        for signum, limit in ((signal.SIGKILL, 5.0),) if force else ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            for pid in [record.pid] if alive(record) and signum == signal.SIGTERM else _members(record):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signum)
+            if _gone(record, limit):
                 break
+        if remember:
+            _file(name).rename(_stopped_file(name))
     _file(name).unlink(missing_ok=True)
 
 
-def _signal_session(record: Record, signum: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(record.pid, signum) if signum == signal.SIGKILL else os.kill(record.pid, signum)
+def stopped() -> list[str]:
+    """Names of the processes that were ended with ``remember=True`` and not started since."""
+    return sorted(file.name.removesuffix(STOPPED) for file in paths.RUN.glob(f"*{STOPPED}"))
+
+
+def _members(record: Record) -> list[int]:
+    """The pids of the process's session, which outlives its leader if that is killed."""
+    if record.boot != _boot():
+        return []
+    leader = _stat(record.pid)
+    if leader and leader.started != record.started:
+        return []  # the pid was given away again, which the kernel does only when the session is empty
+    return [pid for pid, stat in _all_stats() if stat.session == record.pid and not stat.zombie]
 
 
 def _gone(record: Record, limit: float) -> bool:
@@ -136,26 +198,57 @@ def _gone(record: Record, limit: float) -> bool:
     while time.monotonic() < deadline:
         with suppress(ChildProcessError):
             os.waitpid(record.pid, os.WNOHANG)  # reap it if it is our own child
-        if not alive(record):
+        if not alive(record) and not _members(record):
             return True
         time.sleep(0.05)
     return False
 
 
-def _start_time(pid: int) -> int | None:
+def _all_stats() -> Iterator[tuple[int, _Stat]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (stat := _stat(int(entry.name))):
+            yield int(entry.name), stat
+
+
+def _stat(pid: int) -> _Stat | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = stat.rpartition(")")[2].split()  # the command's name may hold blanks and brackets
-    return None if fields[0] == "Z" else int(fields[19])
+    fields = text.rpartition(")")[2].split()  # the command's name may hold blanks and brackets
+    return _Stat(zombie=fields[0] in "ZX", session=int(fields[3]), started=int(fields[19]))
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _file(name: str) -> Path:
     return paths.RUN / f"{name}.json"
 
 
-def _as_nobody() -> list[str]:
+def _stopped_file(name: str) -> Path:
+    return paths.RUN / f"{name}{STOPPED}"
+
+
+def _read(file: Path) -> Record | None:
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    return Record(**{**content, "launch": Launch(**content["launch"])})
+
+
+def _remember(record: Record) -> None:
+    """Written in one step: another thread or `lab status` may be reading."""
+    new = paths.RUN / f".{record.name}.new"
+    new.write_text(json.dumps(asdict(record)))
+    new.replace(_file(record.name))
+    _stopped_file(record.name).unlink(missing_ok=True)
+
+
+def as_nobody() -> list[str]:
+    """The command that runs the command after it as `nobody` (see ``spawn``); for one that must be root before."""
     uid = str(UNPRIVILEGED_UID)
     return [
         "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
