@@ -1,0 +1,92 @@
+"""Reasons of Kafka on MSK: login, rights to topics and groups, brokers that cannot be reached."""
+
+from __future__ import annotations
+
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.judge import Kind
+from connectivity_operator.reasons import Reason, Rung
+
+ENTRIES = (
+    Entry(
+        Reason.WRONG_LISTENER, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "{host}:{port} is a Kafka listener, but not the one for IAM.",
+        "Set KAFKA_BOOTSTRAP_SERVERS to the cluster's IAM bootstrap string: port 9098 (9198 from outside the VPC).",
+    ),
+    Entry(
+        Reason.CLUSTER_ACCESS_DENIED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
+        "The broker refuses the login of {principal}: Access denied. From here that is one of: no "
+        "kafka-cluster:Connect, an explicit deny, or a signature for another region ({region}).",
+        "Allow kafka-cluster:Connect on {cluster_arn} for {principal}; check that AWS_REGION ({region}) is the region "
+        "of the cluster.",
+    ),
+    Entry(
+        Reason.CREDENTIALS_TOO_SHORT, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.TIME,
+        "The broker refuses the login: the credentials are about to expire.",
+        "Passes with the next renewal; if it lasts, raise the role's maximum session duration.",
+    ),
+    Entry(
+        Reason.CONNECTION_RATE_EXCEEDED, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.AWS,
+        "The broker refuses the login: too many new IAM connections a second.",
+        "Use fewer clients or larger brokers: kafka.t3.small takes 4 new IAM connections a second, others 20 to 100.",
+    ),
+    Entry(
+        Reason.BROKER_UNREACHABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.NETWORK,
+        "Bootstrap works, but broker {broker}, which is needed for {topic}, cannot be reached.",
+        "Open the port of {broker} for every broker of the cluster in the security groups, and check its name in DNS.",
+    ),
+    Entry(
+        Reason.DESCRIBE_TOPIC_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "The login is accepted, but {principal} may not describe topic {topic}.",
+        "Allow kafka-cluster:DescribeTopic on {topic_arn} for {principal}.",
+    ),
+    Entry(
+        Reason.TOPIC_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "Topic {topic} does not exist.",
+        "Create topic {topic} (MSK does not create topics by itself) or correct spec.topics.",
+    ),
+    Entry(
+        Reason.DESCRIBE_GROUP_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "{principal} may not describe the consumer group {group}.",
+        "Allow kafka-cluster:DescribeGroup on {group_arn} for {principal}.",
+    ),
+    Entry(
+        Reason.ALTER_GROUP_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "{principal} may not join or commit in the consumer group {group}.",
+        "Allow kafka-cluster:AlterGroup on {group_arn} for {principal}.",
+    ),
+    Entry(
+        Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "The broker accepts the login but refuses to hand out messages of topic {topic}.",
+        "Allow kafka-cluster:ReadData on {topic_arn} for {principal}.",
+    ),
+    Entry(
+        Reason.WRITE_DATA_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
+        "{principal} may not write to topic {topic}.",
+        "Allow kafka-cluster:WriteData on {topic_arn} for {principal} (only `send` needs it).",
+    ),
+    Entry(
+        Reason.COORDINATOR_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "The coordinator of consumer group {group} is not available.",
+        "Usually passes after a broker's restart; if it lasts, look at the cluster's topic __consumer_offsets.",
+    ),
+    Entry(
+        Reason.LEADER_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "A partition of topic {topic} has no leader.",
+        "Usually passes after a broker's restart; if it lasts, look at the cluster's brokers and the topic's replicas.",
+    ),
+    Entry(
+        Reason.UNSUPPORTED_COMPRESSION, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
+        "Messages of topic {topic} are compressed in a way that cannot be read here ({codec}).",
+        "Produce with gzip, snappy, lz4 or zstd.",
+    ),
+    Entry(
+        Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "Kafka answers with an error of its own ({detail}).",
+        "Look at the brokers' logs if this lasts.",
+    ),
+    Entry(
+        Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "Kafka did not answer a request within {limit} s.",
+        "Look at the brokers' load; or raise spec.timeoutSeconds.",
+    ),
+)  # fmt: skip

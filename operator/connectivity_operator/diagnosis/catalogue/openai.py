@@ -1,0 +1,93 @@
+"""Reasons of the OpenAI-compatible embeddings API."""
+
+from __future__ import annotations
+
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.judge import Kind
+from connectivity_operator.reasons import Reason, Rung
+
+ENTRIES = (
+    Entry(
+        Reason.API_KEY_MISSING, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "There is no OpenAI API key ({variable}).",
+        "Put the key into the Secret that the operator mounts, or set OPENAI_API_KEY; look at the ExternalSecret's "
+        "status if there is one.",
+    ),
+    Entry(
+        Reason.API_KEY_MALFORMED, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "The OpenAI API key from {variable} has blanks or a line break in it.",
+        "Write the Secret without them, for example: printf %s \"$KEY\" | kubectl create secret generic <name> "
+        "--from-file=OPENAI_API_KEY=/dev/stdin.",
+    ),
+    Entry(
+        Reason.API_KEY_INVALID, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
+        "{host} does not accept the API key.",
+        "Make a new key and put it into the Secret; a mounted file is read again without a restart.",
+    ),
+    Entry(
+        Reason.API_KEY_RESTRICTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
+        "{host} knows the API key, but the key may not use this endpoint.",
+        "Give the key the permission for embeddings and models (Model capabilities: write), or use another key.",
+    ),
+    Entry(
+        Reason.IP_NOT_ALLOWED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
+        "The API key may not be used from the address that the pod's traffic comes from.",
+        "Add the cluster's egress addresses (NAT gateways) to the project's IP allow list.",
+    ),
+    Entry(
+        Reason.MODEL_ACCESS_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.PROVIDER,
+        "The key's project may not use the model {model}.",
+        "Allow {model} in the project's limits, or name another model in spec.model.",
+    ),
+    Entry(
+        Reason.MODEL_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.RESOURCE,
+        "The model {model} does not exist at {host}.",
+        "Correct spec.model (or OPENAI_EMBEDDING_MODEL), for example text-embedding-3-small.",
+    ),
+    Entry(
+        Reason.REGION_NOT_SUPPORTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.NETWORK,
+        "{host} refuses requests from the country or region that the pod's traffic comes from.",
+        "Send the traffic out through a supported region, by HTTPS_PROXY for example.",
+    ),
+    Entry(
+        Reason.WRONG_BASE_URL, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "{host} answers, but there is no OpenAI API at OPENAI_BASE_URL.",
+        "Set OPENAI_BASE_URL to the API's root, such as https://api.openai.com/v1.",
+    ),
+    Entry(
+        Reason.QUOTA_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.PROVIDER,
+        "The OpenAI account has no quota left (insufficient_quota).",
+        "Add credit or raise the budget of the project; waiting does not help.",
+    ),
+    Entry(
+        Reason.RATE_LIMITED, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "OpenAI limits the rate of requests.",
+        "Passes by itself, messages wait; if it lasts, lower maxMessagesPerMinute in the policy or raise the limit.",
+    ),
+    Entry(
+        Reason.INPUT_REJECTED, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
+        "The API refuses the text that is embedded.",
+        "Look at the ERROR rows of demo_log for topic, partition and offset.",
+    ),
+    Entry(
+        Reason.INVALID_RESPONSE, Rung.OPERATION, Kind.REFUSED, Healer.PROVIDER,
+        "{host} answers with something that is no embedding: {detail}.",
+        "Check OPENAI_BASE_URL and that {model} is an embedding model.",
+    ),
+    Entry(
+        Reason.DIMENSION_MISMATCH, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
+        "The model {model} does not give vectors of {expected_dimensions} dimensions.",
+        "Remove spec.dimensions or set what {model} can do (text-embedding-3-small: at most 1536, -3-large: 3072, "
+        "ada-002: 1536 fixed).",
+    ),
+    Entry(
+        Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "No embedding within {limit} s.",
+        "Passes by itself if the API is slow; otherwise raise spec.timeoutSeconds or look at the proxy.",
+    ),
+    Entry(
+        Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
+        "The API answers with an error of its own (HTTP {status}).",
+        "Passes by itself; see the provider's status page if it lasts.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,100 @@
+"""Probes are shared: cost grows with what is probed, not with who asks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from connectivity_operator.diagnosis.ladder import Climb, Failure
+from connectivity_operator.diagnosis.probes import Probes
+from connectivity_operator.reasons import Reason, Rung, Service
+
+PASSED = Climb(Service.KAFKA, ())
+FAILED = Climb(Service.KAFKA, (), Failure(Reason.TOPIC_NOT_FOUND, Rung.AUTHORIZATION))
+
+
+class Clock:
+    """Time that moves when told."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counted:
+    """A climb that counts how often it is really made, and can be held."""
+
+    def __init__(self, result: Climb) -> None:
+        self.result, self.runs, self.gate = result, 0, asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self) -> Climb:
+        self.runs += 1
+        await self.gate.wait()
+        return self.result
+
+
+async def test_askers_at_the_same_time_share_one_climb() -> None:
+    """Single flight: a hundred resources on one topic make one probe."""
+    probes, climb = Probes(), Counted(PASSED)
+    climb.gate.clear()
+    askers = [asyncio.create_task(probes.get("topic", climb, max_age=60)) for _ in range(100)]
+    await asyncio.sleep(0)
+    climb.gate.set()
+    assert await asyncio.gather(*askers) == [PASSED] * 100
+    assert climb.runs == 1
+
+
+async def test_a_success_lives_for_the_askers_interval_and_a_failure_for_five_seconds() -> None:
+    """What failed is worth another look soon."""
+    clock = Clock()
+    probes, good, bad = Probes(clock=clock), Counted(PASSED), Counted(FAILED)
+    for seconds in (0, 4, 6, 50):
+        clock.now = 100.0 + seconds
+        await probes.get("good", good, max_age=60)
+        await probes.get("bad", bad, max_age=60)
+    assert good.runs == 1
+    assert bad.runs == 3
+
+
+async def test_a_requested_check_accepts_nothing_older_than_itself() -> None:
+    """Not even a climb that was already under way."""
+    clock = Clock()
+    probes, climb = Probes(clock=clock), Counted(PASSED)
+    climb.gate.clear()
+    early = asyncio.create_task(probes.get("x", climb, max_age=60))
+    await asyncio.sleep(0)
+    clock.now += 1
+    late = asyncio.create_task(probes.get("x", climb, max_age=60, not_before=clock.now))
+    await asyncio.sleep(0)
+    climb.gate.set()
+    await asyncio.gather(early, late)
+    assert climb.runs == 2
+
+
+async def test_one_asker_going_away_does_not_end_the_climb_for_the_others() -> None:
+    """The climb belongs to all who wait for it."""
+    probes, climb = Probes(), Counted(PASSED)
+    climb.gate.clear()
+    first, second = (asyncio.create_task(probes.get("x", climb, max_age=60)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    climb.gate.set()
+    assert await second is PASSED
+    assert climb.runs == 1
+
+
+async def test_traffic_renews_a_success_but_never_a_failure() -> None:
+    """A message that went through saves the paid probe."""
+    clock = Clock()
+    probes, good, bad = Probes(clock=clock), Counted(PASSED), Counted(FAILED)
+    await probes.get("good", good, max_age=60)
+    await probes.get("bad", bad, max_age=60)
+    clock.now += 55
+    probes.witness("good")
+    probes.witness("bad")
+    clock.now += 55
+    await probes.get("good", good, max_age=60)
+    await probes.get("bad", bad, max_age=60)
+    assert (good.runs, bad.runs) == (1, 2)
