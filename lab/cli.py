@@ -1,0 +1,143 @@
+"""The command line of the lab: ``python -m lab …``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+import click
+
+from lab import machine, operator_env, parts, paths, processes, progress, runner
+from lab.kubernetes import access, identities, programs
+from lab.part import PartError
+
+FORWARDED = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+"""For commands whose arguments are all another program's."""
+
+
+class _Group(click.Group):
+    """Says what went wrong in words, exit code 1, instead of showing a trace."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except PartError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Real servers on loopback that really refuse: Kubernetes, MSK, RDS, OpenSearch Serverless, IAM, OpenAI."""
+
+
+@main.command()
+@click.option("--only", metavar="PARTS", envvar="LAB_PARTS", help="Comma-separated, with what they need. [all]")
+def up(only: str | None) -> None:
+    """Prepare, start and seed the lab; what runs already is left alone."""
+    wanted = parts.with_needs(only.split(",") if only else parts.NAMES)
+    with progress.display(sys.stdout) as display:
+        runner.up(wanted, display)
+
+
+@main.command()
+@click.option("--purge", is_flag=True, help="Remove its data, keys and logs too.")
+def down(purge: bool) -> None:
+    """End every process of the lab; its data is kept."""
+    runner.down(purge=purge)
+
+
+@main.command()
+@click.argument("name")
+def start(name: str) -> None:
+    """Start a stopped part (kafka) or process (kafka-1) on the data it has."""
+    runner.start(name)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--kill", is_flag=True, help="SIGKILL, as the kernel does when memory is short.")
+def stop(name: str, kill: bool) -> None:
+    """Stop a part (kafka) or process (kafka-1); its data is kept."""
+    runner.kill(name) if kill else runner.stop(name)
+
+
+@main.command()
+def status() -> None:
+    """Say how each part is; exit code 1 unless all are ready."""
+    found = runner.status()
+    for one in found:
+        running = ", ".join(f"{record.name} {record.pid}" for record in one.processes if processes.alive(record))
+        click.echo(f"{one.part:<11} {one.state:<10} {one.detail or running}".rstrip())
+    if guest := processes.find(operator_env.OPERATOR_PROCESS):
+        click.echo(f"{guest.name:<11} {'running':<10} {guest.name} {guest.pid}")
+    if any(one.state != runner.State.READY for one in found):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("name", type=click.Choice(sorted(identities.ALL)), default=identities.OPERATOR.service_account)
+def env(name: str) -> None:
+    """Print the operator's environment, for `eval` in a shell."""
+    for variable, value in operator_env.environment(identities.ALL[name]).items():
+        click.echo(f"export {variable}={shlex.quote(value)}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True)
+@click.option("-n", "--lines", default=100, show_default=True)
+def logs(name: str, follow: bool, lines: int) -> None:
+    """Print the end of the log of a part or process: the true reason of each refusal is there."""
+    files = sorted({*paths.LOGS.glob(f"{name}.log"), *paths.LOGS.glob(f"{name}-*.log")})
+    if not files:
+        known = ", ".join(sorted(file.stem for file in paths.LOGS.glob("*.log")))
+        raise PartError(f"there is no log of {name}; there are {known or 'none'}")
+    _become(["tail", f"--lines={lines}", *(["-F"] if follow else []), *map(str, files)])
+
+
+@main.command(context_settings=FORWARDED)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(arguments: tuple[str, ...]) -> None:
+    """Run kubectl as the cluster's administrator."""
+    _become([str(programs.kubectl()), *arguments], {"KUBECONFIG": str(access.ADMIN)})
+
+
+@main.command(context_settings=FORWARDED)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def helm(arguments: tuple[str, ...]) -> None:
+    """Run Helm as the cluster's administrator."""
+    _become([str(programs.helm()), *arguments], {"KUBECONFIG": str(access.ADMIN)})
+
+
+@main.command(context_settings={"allow_interspersed_args": False})
+@click.option("--as", "name", type=click.Choice(sorted(identities.ALL)), default="operator", show_default=True)
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
+def run(name: str, argv: tuple[str, ...]) -> None:
+    """Run a program in the operator's place: its environment, its identity, the lab's resolver."""
+    wrapped, environment = operator_env.command(argv, identity=identities.ALL[name])
+    os.execvpe(wrapped[0], wrapped, environment)
+
+
+@main.command()
+def doctor() -> None:
+    """Say what the machine lacks and how to get it; exit code 1 if anything."""
+    findings = machine.examine()
+    for finding in findings:
+        need = finding.need
+        verdict = f"ok       {finding.found}" if finding.found else f"MISSING  {need.purpose}. Get it: {need.fix}"
+        click.echo(f"{need.name:<12} {verdict}")
+    if any(finding.found is None for finding in findings):
+        sys.exit(1)
+
+
+@main.command()
+def install() -> None:
+    """Install what the machine lacks, as far as Debian packages bring it."""
+    packages = machine.install(machine.examine())
+    click.echo(f"installed {' '.join(packages)}" if packages else "nothing to install")
+
+
+def _become(argv: list[str], extra: dict[str, str] | None = None) -> None:
+    """Replace this process: signals, terminal and exit code are the program's own."""
+    os.execvpe(argv[0], argv, {**os.environ, **(extra or {})})
