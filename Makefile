@@ -1,0 +1,50 @@
+# Everything a person needs; `make help` lists it. Nothing but Python, Go, a JDK, Maven and apt is assumed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help
+help:  ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.PHONY: setup
+setup: $(READY)  ## make the virtual environment and install what the machine lacks
+$(READY): requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m lab install
+	@touch $@
+
+.PHONY: up
+up: $(READY)  ## start the lab: Kubernetes, Kafka, OpenSearch, PostgreSQL, IAM, OpenAI, DNS
+	$(BIN)/python -m lab up
+
+.PHONY: down
+down:  ## stop the lab and the operator; nothing is left running
+	$(BIN)/python -m lab down
+
+.PHONY: demo
+demo: up  ## the main job, end to end: operator, a resource, ten messages, what came of them
+	$(BIN)/python -m lab demo
+
+.PHONY: test
+test: $(READY)  ## the whole test suite, on real servers
+	$(BIN)/python -m pytest
+
+.PHONY: unit
+unit: $(READY)  ## only the tests that need no server
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: check
+check: $(READY)  ## format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: lock
+lock: $(READY)  ## resolve the dependencies anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra dev pyproject.toml -o requirements-dev.txt
