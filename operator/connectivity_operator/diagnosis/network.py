@@ -1,10 +1,11 @@
 """The rungs below every protocol: name, connection, TLS. One code for all services, on the clients' own path.
 
 Each rung stands alone and uses a fresh connection, as the client will. What it learns goes into the notes:
-``host``, ``port``, ``addresses`` (all that the name has), ``address`` (the one in use), ``proxy``, ``issuer``,
-``names``, ``expires``.
+``host``, ``port``, ``addresses`` (all that the name has), ``address`` (the one in use), ``issuer``, ``names``,
+``expires``.
 
-With a proxy, the dns and tcp rungs are the proxy's, CONNECT included, and TLS is spoken to the server through it.
+With a proxy, the dns and tcp rungs and their evidence are the proxy's, CONNECT included; TLS is spoken to the
+server through it.
 """
 
 from __future__ import annotations
@@ -52,14 +53,23 @@ class Route:
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
 
     def evidence(self) -> dict[str, str]:
-        return {"host": self.host, "port": str(self.port), **(self.proxy.evidence() if self.proxy else {})}
+        """Of the server itself: what the tls rung and those above it are about."""
+        return {"host": self.host, "port": str(self.port)}
 
-    def error(self, reason: Reason, **evidence: str) -> DependencyError:
-        """The failure of this route; whatever keeps us from the proxy is ProxyUnreachable, with the cause as detail."""
-        if self.proxy and reason in _UNREACHABLE:
+    def hop_evidence(self) -> dict[str, str]:
+        """Of the first hop: what the dns and tcp rungs are about."""
+        return self.proxy.evidence() if self.proxy else self.evidence()
+
+    def unreachable(self, reason: Reason, **evidence: str) -> DependencyError:
+        """The first hop cannot be reached. A proxy's reason is always ProxyUnreachable, with the cause as detail."""
+        if self.proxy:
             evidence.setdefault("detail", _UNREACHABLE[reason])
             reason = Reason.PROXY_UNREACHABLE
-        return DependencyError(self.service, reason, evidence={**self.evidence(), **evidence})
+        return DependencyError(self.service, reason, evidence={**self.hop_evidence(), **evidence})
+
+    def not_secured(self, reason: Reason, detail: str) -> DependencyError:
+        """TLS with the server failed."""
+        return DependencyError(self.service, reason, evidence={**self.evidence(), "detail": detail})
 
 
 _UNREACHABLE = {
@@ -81,7 +91,7 @@ def dns_step(route: Route, *, limit: float = LIMIT) -> Step:
     """The name has an address. Also a literal address passes here."""
 
     async def run(notes: Notes) -> None:
-        notes.add(**route.evidence())
+        notes.add(**route.hop_evidence())
         addresses = await resolve(route)
         notes.add(addresses=", ".join(addresses), address=addresses[0])
 
@@ -92,7 +102,7 @@ def tcp_step(route: Route, *, limit: float = LIMIT) -> Step:
     """A connection is accepted; through a proxy, the proxy opens the tunnel."""
 
     async def run(notes: Notes) -> None:
-        notes.add(**route.evidence())
+        notes.add(**route.hop_evidence())
         _, writer = await open_stream(route, notes)
         writer.transport.abort()
 
@@ -136,9 +146,9 @@ async def resolve(route: Route) -> tuple[str, ...]:
         # EAI_NONAME is NXDOMAIN; EAI_NODATA a name without addresses. EAI_AGAIN is no answer or SERVFAIL,
         # EAI_FAIL a refusal: then nothing is known of the name.
         absent = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY)
-        raise route.error(Reason.NAME_NOT_RESOLVED if absent else Reason.RESOLVER_UNAVAILABLE) from error
+        raise route.unreachable(Reason.NAME_NOT_RESOLVED if absent else Reason.RESOLVER_UNAVAILABLE) from error
     except UnicodeError as error:
-        raise route.error(Reason.NAME_NOT_RESOLVED, detail="it is not a valid host name") from error
+        raise route.unreachable(Reason.NAME_NOT_RESOLVED, detail="it is not a valid host name") from error
 
 
 def _lookup(host: str) -> Future[tuple[str, ...]]:
@@ -194,7 +204,7 @@ async def _through(route: Route, proxy: Proxy, stream: Stream) -> None:
         await tunnel(route.service, proxy, reader, writer, host=route.host, port=route.port)
     except OSError as error:
         writer.transport.abort()
-        raise route.error(Reason.PROXY_UNREACHABLE, detail="TLS with it failed") from error
+        raise route.unreachable(Reason.CONNECTION_RESET, detail="TLS with it failed") from error
     except BaseException:
         writer.transport.abort()
         raise
@@ -203,14 +213,14 @@ async def _through(route: Route, proxy: Proxy, stream: Stream) -> None:
 def _refusal(route: Route, address: str, error: OSError) -> DependencyError:
     match error.errno:
         case errno.ECONNREFUSED:
-            return route.error(Reason.CONNECTION_REFUSED, address=address)
+            return route.unreachable(Reason.CONNECTION_REFUSED, address=address)
         case errno.ECONNRESET | errno.ECONNABORTED:
-            return route.error(Reason.CONNECTION_RESET, address=address)
+            return route.unreachable(Reason.CONNECTION_RESET, address=address)
         case errno.ETIMEDOUT:
-            return route.error(Reason.CONNECTION_TIMEOUT, address=address)
+            return route.unreachable(Reason.CONNECTION_TIMEOUT, address=address)
         case _:  # ENETUNREACH, EHOSTUNREACH, EACCES and EPERM (a local firewall), EADDRNOTAVAIL …
             detail = errno.errorcode.get(error.errno or 0, "unknown error")
-            return route.error(Reason.NETWORK_UNREACHABLE, address=address, detail=detail)
+            return route.unreachable(Reason.NETWORK_UNREACHABLE, address=address, detail=detail)
 
 
 # ── TLS ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -243,16 +253,14 @@ async def handshake(
         if refused:
             notes.add(**refused.evidence())
         reason = _VERIFICATION.get(error.verify_code, Reason.CERTIFICATE_UNTRUSTED)
-        raise route.error(reason, detail=error.verify_message) from error
+        raise route.not_secured(reason, error.verify_message) from error
     except ssl.SSLError as error:
         reason = Reason.TLS_NOT_SPOKEN if error.reason in _NOT_TLS else Reason.TLS_HANDSHAKE_FAILED
-        raise route.error(reason, detail=(error.reason or "unknown").lower().replace("_", " ")) from error
+        raise route.not_secured(reason, (error.reason or "unknown").lower().replace("_", " ")) from error
     except OSError as error:
         # Closed in answer to our greeting, without a word: a port that does not speak TLS (Kafka's do so), a load
         # balancer without a target, or a firewall that reads the server's name in the greeting. Not to be told apart.
-        raise DependencyError(
-            route.service, Reason.CONNECTION_RESET, evidence={**route.evidence(), "detail": "during the TLS handshake"}
-        ) from error
+        raise route.not_secured(Reason.CONNECTION_RESET, "during the TLS handshake") from error
     if described:
         notes.add(**described.evidence())
         if described.not_after - datetime.now(UTC) < EXPIRES_SOON:

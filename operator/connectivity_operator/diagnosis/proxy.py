@@ -26,7 +26,7 @@ class Proxy:
     authorization: str | None = field(default=None, repr=False)
 
     def evidence(self) -> dict[str, str]:
-        return {"proxy": f"{self.host}:{self.port}"}
+        return {"host": self.host, "port": str(self.port)}
 
 
 def proxy_for(
