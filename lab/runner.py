@@ -20,6 +20,9 @@ from lab.progress import DetailsFromLogs, Display, Phase, Progress, Silent
 READY_LIMIT = 120.0
 """Seconds from a part's start to its readiness; a tenth of it is normal."""
 
+LISTENER_LIMIT = 3.0
+"""Seconds that the kernel may take to close the sockets of ended processes."""
+
 POLL = 0.1
 
 
@@ -65,7 +68,7 @@ def down(*, purge: bool = False) -> None:
                 processes.end(record.name)
         with ThreadPoolExecutor(len(parts.NAMES)) as pool:
             list(pool.map(_stop_part, parts.NAMES))
-        left = _listeners_after(limit=3.0)
+        left = _listeners_after(LISTENER_LIMIT)
         shutil.rmtree(paths.STATE if purge else paths.RUN, ignore_errors=True)
     if left:
         raise PartError("still listening, not started by this lab: " + ", ".join(map(str, left)))
