@@ -60,8 +60,8 @@ class Flow:
     pipeline: PipelineStatus = PipelineStatus()
     starting: bool = True
     """Not every partition has a position yet."""
-    trouble: tuple[Service, Reason, float, str] | None = None
-    """The oldest present obstacle: service, reason, for how long, message."""
+    trouble: tuple[Service, Reason, float] | None = None
+    """The oldest present obstacle: service, reason, for how long."""
     finished_ago: float | None = None
     """Since the last message that was finished (logged, skipped or rejected)."""
     accepted_ago: float | None = None
@@ -176,11 +176,9 @@ def _flowing(before: Status, facts: Facts) -> Condition:
     flow, interval = facts.flow, facts.interval
     old = before.conditions.get(FLOWING)
     if facts.suspended or facts.not_allowed:
-        if old is not None and old.reason != "Pending":
-            return old
-        return _flow("Unknown", "Suspended" if facts.suspended else "Pending", "Nothing has been consumed yet.", facts)
+        return _halted(old, facts)
     if flow.trouble and flow.trouble[2] > interval:
-        service, reason, _, _ = flow.trouble
+        service, reason, _ = flow.trouble
         return _flow("False", "Retrying", f"Waiting for {service}: {reason}. Nothing is skipped.", facts)
     if flow.lagging_for is not None and flow.lagging_for > 2 * interval:
         text = "Messages are waiting and none has been finished for two intervals."
@@ -194,7 +192,11 @@ def _flowing(before: Status, facts: Facts) -> Condition:
     if flow.starting:
         # After a restart the verdict of this generation stands until the pipeline can give a new one.
         stands = old is not None and old.observed_generation == facts.generation
-        if old is not None and stands and old.reason in ("NoMessages", "Retrying", "NotProgressing", "MessagesRejected"):
+        if (
+            old is not None
+            and stands
+            and old.reason in ("NoMessages", "Retrying", "NotProgressing", "MessagesRejected")
+        ):
             return old
         return _flow("Unknown", "Starting", "Positions in the topics are not fixed yet.", facts)
     if flow.pipeline.lag == 0:
@@ -202,6 +204,13 @@ def _flowing(before: Status, facts: Facts) -> Condition:
     if old is not None and old.reason in ("Retrying", "NotProgressing", "MessagesRejected", "Flowing"):
         return replace(old, observed_generation=facts.generation)
     return _flow("Unknown", "Starting", "The first messages are under way.", facts)
+
+
+def _halted(old: Condition | None, facts: Facts) -> Condition:
+    """Nothing runs: the verdict stands, if there ever was one."""
+    if old is not None and old.reason != "Pending":
+        return old
+    return _flow("Unknown", "Suspended" if facts.suspended else "Pending", "Nothing has been consumed yet.", facts)
 
 
 def _flow(status: str, reason: str, message: str, facts: Facts) -> Condition:
@@ -270,4 +279,4 @@ def _history(before: Status, transitions: list[Transition], now: datetime) -> tu
         {"time": timestamp(now), "service": t.service, "reason": t.reason, "message": t.message[:200]}
         for t in reversed(transitions)
     ]
-    return tuple((*new, *before.history))[:HISTORY_LIMIT]
+    return (*new, *before.history)[:HISTORY_LIMIT]

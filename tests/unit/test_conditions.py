@@ -55,7 +55,7 @@ def test_every_condition_is_there_from_the_first_write_on() -> None:
         ({"judged": {Service.KAFKA: BROKEN}}, ("False", "KafkaFailed")),
         ({"suspended": True}, ("False", "Suspended")),
         ({"suspended": True, "not_allowed": "no"}, ("False", "NotAllowed")),
-        ({"flow": replace(IDLE, trouble=(Service.OPENAI, Reason.RATE_LIMITED, 61.0, ""))}, ("False", "PipelineFailed")),
+        ({"flow": replace(IDLE, trouble=(Service.OPENAI, Reason.RATE_LIMITED, 61.0))}, ("False", "PipelineFailed")),
     ],
 )
 def test_ready_takes_the_first_reason_that_holds(changes: dict[str, object], expected: tuple[str, str]) -> None:
@@ -81,8 +81,8 @@ def test_ready_names_every_service_that_failed() -> None:
         (replace(IDLE, finished_ago=181, accepted_ago=181), ("Unknown", "NoMessages")),
         (replace(IDLE, finished_ago=5), ("False", "MessagesRejected")),
         (replace(IDLE, finished_ago=5, accepted_ago=181), ("False", "MessagesRejected")),
-        (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 59.0, "")), ("True", "Flowing")),
-        (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 61.0, "")), ("False", "Retrying")),
+        (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 59.0)), ("True", "Flowing")),
+        (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 61.0)), ("False", "Retrying")),
         (replace(IDLE, lagging_for=121), ("False", "NotProgressing")),
         (replace(IDLE, lagging_for=100, pipeline=PipelineStatus(lag=3)), ("Unknown", "Starting")),
     ],

@@ -57,10 +57,8 @@ def judge(standing: Standing, climb: Climb, kind: Kind | None, *, now: float, in
     same = standing.same_reason + 1 if reason is standing.last_reason else 1
     since = now if standing.failing_since is None else standing.failing_since
     tries = standing.tries + 1
-    if kind is Kind.REFUSED:
-        confirmed = same > 1
-    else:
-        confirmed = tries >= TRANSIENT_TRIES and now - since >= TRANSIENT_AFTER
+    lasting = tries >= TRANSIENT_TRIES and now - since >= TRANSIENT_AFTER
+    confirmed = same > 1 if kind is Kind.REFUSED else lasting
     after = replace(standing, failing_since=since, tries=tries, last_reason=reason, same_reason=same)
     already = standing.shown is not None and standing.shown.failure is not None
     if not confirmed:

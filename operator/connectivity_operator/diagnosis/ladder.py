@@ -143,7 +143,11 @@ def join(climbs: Sequence[Climb]) -> Climb:
         climbs[0].service,
         tuple(outcomes),
         failure,
-        tuple({(w.reason, w.evidence.get("broker"), w.evidence.get("topic")): w for c in climbs for w in c.warnings}.values()),
+        tuple(
+            {
+                (w.reason, w.evidence.get("broker"), w.evidence.get("topic")): w for c in climbs for w in c.warnings
+            }.values()
+        ),
         {k: v for c in climbs for k, v in c.evidence.items()},
     )
 
