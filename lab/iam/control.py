@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab import world
+from lab import administration, world
 from lab.iam.policies import without_action
-
-URL = f"http://{world.LAB_IAM_ADMIN[0]}:{world.LAB_IAM_ADMIN[1]}"
-
-
-class RefusedError(Exception):
-    """lab-iam did not take the request; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +23,8 @@ class Issued:
 
 
 def request(method: str, path: str, body: Any = None) -> Any:
-    """One call of the administration endpoint. Raises `RefusedError`, `OSError` if nothing listens."""
-    data = None if body is None else json.dumps(body).encode()
-    call = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"}, method=method)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # HTTP_PROXY is not for loopback
-    try:
-        with opener.open(call, timeout=5) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise RefusedError(error.read().decode()) from error
+    """One call of the administration endpoint. Raises `administration.RefusedError`."""
+    return administration.call(world.LAB_IAM_ADMIN, method, path, body)
 
 
 def get_state() -> dict[str, Any]:

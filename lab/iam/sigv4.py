@@ -82,6 +82,8 @@ def presigned(url: str, *, unsigned_parameters: Collection[str] = ()) -> Presign
 
     Raises `MalformedSignatureError`.
     """
+    if not url.isprintable():  # urlsplit would drop a line break and accept the rest
+        raise MalformedSignatureError("a control character in the URL")
     try:
         parts = urlsplit(url)
     except ValueError as error:

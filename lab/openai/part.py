@@ -1,0 +1,57 @@
+"""The embedding server as a part of the lab."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import sys
+
+from lab import certificates, paths, processes, world
+from lab.openai import API_KEY
+from lab.part import NotReady
+
+
+class OpenAI:
+    """`/v1/embeddings`."""
+
+    name = "openai"
+    needs: tuple[str, ...] = ()
+
+    def prepare(self) -> None:
+        """The model comes with a Python package; there is nothing to fetch or build."""
+
+    def start(self) -> None:
+        """Start the process."""
+        chain, key = certificates.issue("openai", hosts=[world.OPENAI[0]])
+        processes.spawn(
+            self.name,
+            [sys.executable, "-m", "lab.openai.server", f"--certificate={chain.resolve()}", f"--key={key.resolve()}"],
+            cwd=paths.ROOT,
+        )
+
+    def ready(self) -> None:
+        """The API answers over TLS, as its own or with a refusal of the key; the model is loaded before it listens."""
+        processes.check(self.name)
+        try:
+            status = _ask_for_models()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotReady(f"the embedding server does not answer yet: {error}") from error
+        if status not in (200, 401):
+            raise NotReady(f"the embedding server answers {status}")
+
+    def seed(self) -> None:
+        """Nothing to make."""
+
+    def stop(self) -> None:
+        """Terminating the process is enough."""
+
+
+def _ask_for_models() -> int:
+    trust = ssl.create_default_context(cafile=certificates.authority_file())
+    trust.check_hostname = False  # asked by address: the lab's resolver may not be up yet
+    connection = http.client.HTTPSConnection(world.OPENAI[1], timeout=5, context=trust)
+    try:
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {API_KEY}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
