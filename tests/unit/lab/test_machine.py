@@ -27,8 +27,8 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         return ""
 
     monkeypatch.setattr(commands, "run", run)
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(machine.shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name, path=None: f"/usr/bin/{name}")
     monkeypatch.setattr(machine, "CREATE_NO_CLUSTER", tmp_path / "postgresql-common" / "createcluster.conf")
     return calls
 
@@ -95,7 +95,7 @@ def test_an_existing_rule_about_databases_is_kept(apt: list[list[str]]) -> None:
 
 
 def test_without_root_the_command_is_said(apt: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(PartError, match="apt-get install maven"):
         machine.install([Finding(MISSING, None)])
     assert apt == []
