@@ -14,6 +14,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 HEARTBEAT = 15.0
 """Seconds after which a part that says nothing new gets another plain line."""
@@ -113,14 +114,17 @@ class Board:
     def tick(self) -> None:
         now = time.monotonic() - self._began
         table = Table(box=None, show_header=False, pad_edge=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
         with self._lock:
             for row in self._rows.values():
                 progress = row.progress
                 seconds = row.seconds if progress.over else now
                 colour = {Phase.READY: "green", Phase.FAILED: "red"}.get(progress.phase, "yellow")
                 detail = progress.detail.splitlines()[0] if progress.detail else ""
-                table.add_row(progress.part, f"[{colour}]{progress.phase}", f"{seconds:.1f} s", detail)
-        self._live.update(table)
+                table.add_row(progress.part, Text(progress.phase, colour), f"{seconds:.1f} s", Text(detail))
+        self._live.update(table, refresh=True)
 
 
 @contextmanager
@@ -135,7 +139,6 @@ def display(output: TextIO) -> Iterator[Display]:
             yield board
         finally:
             board.tick()
-            live.refresh()
 
 
 class DetailsFromLogs(logging.Handler):

@@ -75,7 +75,7 @@ def answer(port: int, path: str) -> str:
     finally:
         connection.close()
     if response.status != http.HTTPStatus.OK:
-        failing = [line.split()[0][3:] for line in body.splitlines() if line.startswith("[-]")]
-        reason = f"{len(failing)} checks fail, e.g. {failing[-1]}" if failing else body[:200]
+        failing = [line.split()[0].removeprefix("[-]") for line in body.splitlines() if line.startswith("[-]")]
+        reason = f"{failing[-1]} and {len(failing) - 1} more are missing" if failing else body[:200]
         raise NotReady(f"{path} on port {port} answers {response.status}: {reason}")
     return body

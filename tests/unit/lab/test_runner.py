@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,10 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 from lab import listeners, parts, paths, processes, runner
 from lab.part import NotReady, PartError
-from lab.progress import Lines, Phase, Progress
+from lab.progress import Board, Lines, Phase, Progress
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass
@@ -224,6 +229,20 @@ def test_plain_progress_repeats_what_takes_long(monkeypatch: pytest.MonkeyPatch)
     assert len(output.getvalue().splitlines()) == 1
     lines.tick()
     assert output.getvalue().splitlines()[1] == "  15.0 s  kubernetes  preparing  building"
+
+
+def test_the_board_shows_one_row_a_part_and_takes_any_text() -> None:
+    output = io.StringIO()
+    with Live(console=Console(file=output, force_terminal=True, width=60), auto_refresh=False) as live:
+        board = Board(live)
+        board.show(Progress("iam", Phase.READY))
+        board.show(Progress("kafka", Phase.STARTING, "[/tmp] is no markup\nsecond line"))
+        board.tick()
+        rows = [ANSI.sub("", line).split() for line in output.getvalue().splitlines()]
+    assert [row[:2] + row[4:] for row in rows] == [
+        ["iam", "ready"],
+        ["kafka", "starting", "[/tmp]", "is", "no", "markup"],
+    ]
 
 
 def test_what_a_part_logs_is_its_progress() -> None:
