@@ -134,8 +134,12 @@ def doctor() -> None:
 @main.command()
 def install() -> None:
     """Install what the machine lacks, as far as Debian packages bring it."""
-    packages = machine.install(machine.examine())
-    click.echo(f"installed {' '.join(packages)}" if packages else "nothing to install")
+    packages = machine.packages(machine.examine())
+    if packages:
+        click.echo(f"installing {' '.join(packages)}")
+        machine.install(packages)
+    else:
+        click.echo("nothing to install")
 
 
 def _become(argv: list[str], extra: dict[str, str] | None = None) -> None:

@@ -55,26 +55,22 @@ def examine(needs: Sequence[Need] | None = None) -> list[Finding]:
     return [Finding(need, need.look()) for need in (NEEDS if needs is None else needs)]
 
 
-def install(findings: Sequence[Finding]) -> list[str]:
-    """Install the Debian packages of what is missing, and return their names; asks the network only if any is."""
-    missing = [finding.need for finding in findings if finding.found is None]
-    packages = [package for need in missing for package in need.packages]
-    if packages:
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise PartError(f"installing needs root and apt-get; by hand: apt-get install {' '.join(packages)}")
-        if "postgresql" in packages:
-            _forbid_cluster()
-        # An answer to no question, the files that are there are kept (apt's own, and those that ucf looks after).
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
-        commands.run(["apt-get", "update", "-q"], env=quiet)
-        commands.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], env=quiet)
-    return packages
+def packages(findings: Sequence[Finding]) -> list[str]:
+    """The Debian packages that bring what is missing."""
+    return [package for finding in findings if finding.found is None for package in finding.need.packages]
 
 
-def _forbid_cluster() -> None:
-    if not CREATE_NO_CLUSTER.exists():
+def install(wanted: Sequence[str]) -> None:
+    """Install Debian packages. `PartError` with the command to give if that is not possible here."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise PartError(f"installing needs root and apt-get; by hand: apt-get install {' '.join(wanted)}")
+    if "postgresql" in wanted and not CREATE_NO_CLUSTER.exists():
         CREATE_NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
         CREATE_NO_CLUSTER.write_text("create_main_cluster = false\n")
+    # No question is asked, and where one would be (ucf: the file just written), the file that is there stays.
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "UCF_FORCE_CONFFOLD": "1"}
+    commands.run(["apt-get", "update", "-q"], env=quiet)
+    commands.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *wanted], env=quiet)
 
 
 def _program(name: str) -> Callable[[], str | None]:

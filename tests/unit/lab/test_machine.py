@@ -9,12 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from lab import cli, commands, java, machine
-from lab.machine import Finding, Need
+from lab.machine import Need
 from lab.part import PartError
 
 THERE = Need("Go", "builds Kubernetes", lambda: "go1.26.8", advice="install Go")
 MISSING = Need("Maven", "fetches Kafka", lambda: None, packages=("maven",))
-DATABASE = Need("PostgreSQL", "the server", lambda: None, packages=("postgresql",))
 
 
 @pytest.fixture
@@ -71,31 +70,34 @@ def test_every_need_can_be_met() -> None:
     assert all(need.packages or need.advice for need in machine.NEEDS)
 
 
-def test_only_what_is_missing_is_installed(apt: list[list[str]]) -> None:
-    assert machine.install([Finding(THERE, "go1.26.8"), Finding(MISSING, None)]) == ["maven"]
+def test_only_what_is_missing_is_installed(apt: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "NEEDS", (THERE, MISSING))
+    result = CliRunner().invoke(cli.main, ["install"])
+    assert result.output == "installing maven\n"
     assert [argv[:2] for argv in apt] == [["apt-get", "update"], ["apt-get", "install"]]
     assert apt[1][-1] == "maven"
 
 
-def test_nothing_missing_asks_nothing_of_the_network(apt: list[list[str]]) -> None:
-    assert machine.install([Finding(THERE, "go1.26.8")]) == []
+def test_nothing_missing_asks_nothing_of_the_network(apt: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "NEEDS", (THERE,))
+    assert CliRunner().invoke(cli.main, ["install"]).output == "nothing to install\n"
     assert apt == []
 
 
 def test_debian_starts_no_database_of_its_own(apt: list[list[str]]) -> None:
-    machine.install([Finding(DATABASE, None)])
+    machine.install(["postgresql"])
     assert machine.CREATE_NO_CLUSTER.read_text() == "create_main_cluster = false\n"
 
 
 def test_an_existing_rule_about_databases_is_kept(apt: list[list[str]]) -> None:
     machine.CREATE_NO_CLUSTER.parent.mkdir()
     machine.CREATE_NO_CLUSTER.write_text("ssl = on\n")
-    machine.install([Finding(DATABASE, None)])
+    machine.install(["postgresql"])
     assert machine.CREATE_NO_CLUSTER.read_text() == "ssl = on\n"
 
 
 def test_without_root_the_command_is_said(apt: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(PartError, match="apt-get install maven"):
-        machine.install([Finding(MISSING, None)])
+        machine.install(["maven"])
     assert apt == []
