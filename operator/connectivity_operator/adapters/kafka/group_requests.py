@@ -1,0 +1,156 @@
+"""What a group's member asks the brokers, each question once and within a limit.
+
+aiokafka repeats them for ever when a broker cannot be reached, and hides some of the answers.
+"""
+# ruff: noqa: SLF001 - what is needed of aiokafka here is private, see the docstring of the package
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as TheirPartition
+from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.protocol.commit import OffsetFetchRequest
+
+from connectivity_operator.adapters.kafka.client import FOREIGN
+from connectivity_operator.adapters.kafka.errors import (
+    COORDINATOR_MOVED,
+    GROUP_LOADING,
+    TOPIC_AUTHORIZATION_FAILED,
+    Asked,
+    refusal,
+    translate,
+)
+from connectivity_operator.errors import DependencyError
+from connectivity_operator.ports import Bounds, TopicPartition
+from connectivity_operator.reasons import Reason, Service
+
+LIMIT = 10.0
+"""Seconds for each question."""
+AGAIN = 0.1
+"""Seconds until a coordinator that is moving or loading is asked again."""
+
+
+async def partitions(consumer: AIOKafkaConsumer, topics: frozenset[str]) -> frozenset[TopicPartition]:
+    """Partitions that exist now, of topics among those that ``consumer`` subscribes to."""
+    names = ", ".join(sorted(topics))
+    try:
+        async with asyncio.timeout(LIMIT):
+            renewed = await consumer._client.force_metadata_update()
+    except TimeoutError as error:
+        raise translate(error, Asked.METADATA, topic=names) from error
+    if not renewed:
+        raise DependencyError(Service.KAFKA, Reason.BROKER_UNREACHABLE, evidence={"broker": "any"})
+    if denied := topics & consumer._client.cluster.unauthorized_topics:
+        raise refusal(TOPIC_AUTHORIZATION_FAILED, Asked.METADATA, topic=min(denied))
+    return frozenset(
+        TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
+    )
+
+
+async def bounds(consumer: AIOKafkaConsumer, wanted: frozenset[TopicPartition]) -> dict[TopicPartition, Bounds]:
+    """First and next offset of partitions, from their leaders."""
+    asked = [TheirPartition(*partition) for partition in wanted]
+    try:
+        async with asyncio.timeout(LIMIT):
+            begins, ends = await asyncio.gather(consumer.beginning_offsets(asked), consumer.end_offsets(asked))
+    except TimeoutError as error:
+        # A leader that does not answer, or a partition without one: aiokafka goes on asking.
+        evidence = {"topic": _topics(wanted), "limit": f"{LIMIT:g}"}
+        raise DependencyError(Service.KAFKA, Reason.LEADER_UNAVAILABLE, evidence=evidence) from error
+    except FOREIGN as error:
+        raise translate(error, Asked.LIST_OFFSETS, topic=_topic_of(error) or _topics(wanted)) from error
+    return {TopicPartition(*partition): Bounds(begins[partition], ends[partition]) for partition in asked}
+
+
+async def committed(
+    consumer: AIOKafkaConsumer, group: str, wanted: frozenset[TopicPartition]
+) -> dict[TopicPartition, int | None]:
+    """What ``group`` has committed, None where nothing.
+
+    aiokafka's own `committed()` asks for each partition alone and hides that a topic is denied.
+    """
+    if not wanted:
+        return {}
+    topics: dict[str, list[int]] = defaultdict(list)
+    for topic, number in wanted:
+        topics[topic].append(number)
+    request = OffsetFetchRequest(group, list(topics.items()))
+    try:
+        async with asyncio.timeout(LIMIT):
+            answer = await _ask_coordinator(consumer, request)
+    except TimeoutError as error:
+        raise _no_coordinator(group) from error
+    except FOREIGN as error:
+        raise translate(error, Asked.OFFSET_FETCH, group=group, topic=_topics(wanted)) from error
+    found: dict[TopicPartition, int | None] = {}
+    for topic, parts in answer.topics:
+        for number, offset, _, code in parts:
+            if code:
+                raise refusal(code, Asked.OFFSET_FETCH, group=group, topic=topic)
+            found[TopicPartition(topic, number)] = offset if offset >= 0 else None
+    if code := getattr(answer, "error_code", 0):
+        raise refusal(code, Asked.OFFSET_FETCH, group=group)
+    return {partition: found.get(partition) for partition in wanted}
+
+
+async def commit(consumer: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Commit the next offset to be read of each partition."""
+    if not offsets:
+        return
+    try:
+        async with asyncio.timeout(LIMIT):
+            await consumer.commit({TheirPartition(*partition): offset for partition, offset in offsets.items()})
+    except TimeoutError as error:
+        raise _no_coordinator(group) from error
+    except GroupAuthorizationFailedError as error:
+        raise translate(error, denied(consumer, Asked.OFFSET_COMMIT), group=group) from error
+    except FOREIGN as error:
+        topic = _topic_of(error) or _topics(offsets)
+        raise translate(error, Asked.OFFSET_COMMIT, group=group, topic=topic) from error
+
+
+def denied(consumer: AIOKafkaConsumer, otherwise: Asked = Asked.JOIN_GROUP) -> Asked:
+    """Which request the group's denial answered: without a known coordinator it was the search for it."""
+    return Asked.FIND_COORDINATOR if consumer._coordinator.coordinator_id is None else otherwise
+
+
+def unreadable(consumer: AIOKafkaConsumer) -> TheirPartition | None:
+    """The partition whose batch made `getmany()` fail: it takes them in order and drops those that are empty."""
+    return next(iter(consumer._fetcher._records), None)
+
+
+async def _ask_coordinator(consumer: AIOKafkaConsumer, request: OffsetFetchRequest) -> Any:
+    coordinator = consumer._coordinator
+    while True:
+        await coordinator.ensure_coordinator_known()
+        answer = await coordinator._send_req(request)
+        codes = {part[3] for _, parts in answer.topics for part in parts} | {getattr(answer, "error_code", 0)}
+        if codes & COORDINATOR_MOVED:
+            coordinator.coordinator_dead()
+        elif GROUP_LOADING not in codes:
+            return answer
+        await asyncio.sleep(AGAIN)
+
+
+def _no_coordinator(group: str) -> DependencyError:
+    evidence = {"group": group, "limit": f"{LIMIT:g}"}
+    return DependencyError(Service.KAFKA, Reason.COORDINATOR_UNAVAILABLE, evidence=evidence)
+
+
+def _topics(partitions: Iterable[TopicPartition]) -> str:
+    return ", ".join(sorted({topic for topic, _ in partitions}))
+
+
+def _topic_of(error: BaseException) -> str | None:
+    """The topic that aiokafka's exception names, if it names one: as a partition, a set of topics or a name."""
+    match error.args:
+        case (TheirPartition(topic=topic), *_):
+            return str(topic)
+        case (set(topics), *_) if topics:
+            return ", ".join(sorted(topics))
+    return None
