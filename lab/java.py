@@ -39,11 +39,6 @@ class Java:
     def jar(self) -> Path:
         return self.home / "bin" / "jar"
 
-    def has_module(self, name: str) -> bool:
-        """Whether a module such as ``jdk.incubator.vector`` is part of this installation."""
-        found = re.search(r'^MODULES="([^"]*)"', self.release, re.MULTILINE)
-        return found is not None and name in found.group(1).split()
-
 
 def at(home: Path) -> Java | None:
     """The installation in a folder, if there is one."""

@@ -1,0 +1,117 @@
+"""Answers that a test or a demo asks for: throttling, outages, slowness, broken connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from lab.opensearch.gateway import answers, operations
+from lab.opensearch.gateway.answers import Answer
+
+NOT_SERVED = "not-served"
+"""The name of an operation that Serverless does not have."""
+
+ITEM_ERRORS = {
+    HTTPStatus.PAYMENT_REQUIRED: {
+        # Source: Sage-Bionetworks/Synapse-Repository-Services pull request 5689.
+        "type": "service_quota_exceeded_exception",
+        "reason": "maximum OCU capacity reached",
+    },
+    HTTPStatus.TOO_MANY_REQUESTS: {
+        "type": "rejected_execution_exception",
+        "reason": "rejected execution of coordinating operation",
+    },
+    HTTPStatus.SERVICE_UNAVAILABLE: {
+        "type": "unavailable_shards_exception",
+        "reason": "primary shard is not active",
+    },
+}
+
+
+class Connection(StrEnum):
+    """What becomes of the connection."""
+
+    RESET = "reset"
+    """Reset before the request is handled."""
+    LOSE_ANSWER = "lose-answer"
+    """Reset after the request was carried out: the client cannot know that it was."""
+
+
+class InvalidInjectionError(ValueError):
+    """The text says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What happens to the next requests."""
+
+    status: int | None = None
+    """Answer this status instead of handling the request."""
+    items: int | None = None
+    """With ``status``: refuse only so many items of each bulk request with it, from the first on; handle the others."""
+    delay_seconds: float = 0
+    """Wait before anything else."""
+    connection: Connection | None = None
+    operations: tuple[str, ...] = ()
+    """Names of `operations.NAMES` that are meant; none: all."""
+    times: int | None = None
+    """For how many requests; None: until it is cleared."""
+
+    def answer(self) -> Answer | None:
+        """What to answer instead of handling the request, if anything."""
+        if self.status is None or self.items is not None:
+            return None
+        return answers.forbidden() if self.status == HTTPStatus.FORBIDDEN else answers.of_status(self.status)
+
+    def item_error(self) -> Mapping[str, str]:
+        """The error of a refused item."""
+        default = {"type": "exception", "reason": f"injected status {self.status}"}
+        return ITEM_ERRORS.get(HTTPStatus(self.status or 500), default)
+
+
+NOTHING = Injection()
+
+
+def parse(body: Mapping[str, Any]) -> Injection:
+    """An injection from its JSON. Raises `InvalidInjectionError`."""
+    try:
+        injection = Injection(**body)
+        connection = Connection(injection.connection) if injection.connection else None
+        status = HTTPStatus(injection.status).value if injection.status is not None else None
+        injection = replace(injection, operations=tuple(injection.operations), connection=connection, status=status)
+    except (TypeError, ValueError) as error:
+        raise InvalidInjectionError(str(error)) from error
+    if unknown := set(injection.operations) - operations.NAMES - {NOT_SERVED}:
+        raise InvalidInjectionError(f"unknown operations {sorted(unknown)}; known: {sorted(operations.NAMES)}")
+    if injection.items is not None and injection.status is None:
+        raise InvalidInjectionError("items needs a status")
+    return injection
+
+
+@dataclass
+class Injections:
+    """Those in force, in the order in which they came, and what was counted."""
+
+    active: list[Injection] = field(default_factory=list)
+    answered: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(Operation, status) -> answers; status 0: the connection was reset."""
+
+    def take(self, operation: str) -> Injection:
+        """What happens to this request: the first injection that is meant for it."""
+        for position, injection in enumerate(self.active):
+            if not injection.operations or operation in injection.operations:
+                self._use(position, injection)
+                return injection
+        return NOTHING
+
+    def _use(self, position: int, injection: Injection) -> None:
+        if injection.times is None:
+            return
+        if injection.times <= 1:
+            del self.active[position]
+        else:
+            self.active[position] = replace(injection, times=injection.times - 1)
