@@ -1,6 +1,7 @@
 """lab-iam: the lab's STS, Secrets Manager and IAM. Emulated, but what it checks it really checks.
 
-STS answers at https://sts.<region>.amazonaws.com, Secrets Manager at its own name. The administration endpoint
+STS answers at https://sts.<region>.amazonaws.com, Secrets Manager at its own name, the agent of EKS Pod Identity
+at `lab.iam.pod_identity.URI`. The administration endpoint
 (``lab.world.LAB_IAM_ADMIN``, plain HTTP) serves the lab's servers, faults and tests; `lab.iam.control` speaks to it:
 
 ===========================  ==========================================================================================

@@ -1,4 +1,4 @@
-"""The two AWS endpoints as HTTP applications: STS answers XML, Secrets Manager JSON; both date by AWS's clock."""
+"""AWS's endpoints as HTTP applications: STS answers XML, Secrets Manager JSON, both dated by AWS's clock."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aiohttp import web
 from lab.iam import secrets_manager
 from lab.iam.decisions import Account
 from lab.iam.errors import ServiceError
+from lab.iam.pod_identity import PodIdentity
 from lab.iam.refusals import Refusals
 from lab.iam.sigv4 import Request
 from lab.iam.store import Store
@@ -62,6 +63,21 @@ def secrets_manager_application(store: Store, refusals: Refusals) -> web.Applica
 
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", handle)
+    return app
+
+
+def pod_identity_application(agent: PodIdentity, refusals: Refusals) -> web.Application:
+    """The agent of EKS Pod Identity."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await agent.credentials(request.headers.get("Authorization", "")))
+        except ServiceError as error:
+            refusals.record("pod-identity", error.reason, code=error.code)
+            return web.Response(status=error.status, text=f"({error.code}): {error.message}, fault: client\n")
+
+    app = web.Application()
+    app.router.add_get("/v1/credentials", handle)
     return app
 
 

@@ -37,7 +37,7 @@ class Iam:
                 f"--socket={SOCKET.resolve()}",
                 f"--certificate={chain.resolve()}",
                 f"--key={key.resolve()}",
-                f"--issuer-ca={folder / 'kubernetes' / 'pki' / 'ca.crt'}",
+                f"--issuer-ca={certificates.authority_file('kubernetes-ca').resolve()}",
                 f"--issuer-ca={certificates.authority_file().resolve()}",
             ],
             cwd=paths.ROOT,

@@ -13,8 +13,10 @@ from pathlib import Path
 from aiohttp import web
 
 from lab import world
-from lab.iam import admin, http_front
+from lab.iam import admin, http_front, pod_identity
+from lab.iam.identity_tokens import IdentityTokens
 from lab.iam.issuer_keys import IssuerKeys
+from lab.iam.pod_identity import PodIdentity
 from lab.iam.rds_socket import RdsSocket
 from lab.iam.refusals import Refusals
 from lab.iam.store import Store
@@ -53,12 +55,14 @@ def _enter_folder_of(socket: Path) -> None:
 async def serve(args: Namespace) -> None:
     """Run until SIGTERM or SIGINT."""
     store, refusals = Store(args.state), Refusals()
-    sts = Sts(store, IssuerKeys(args.issuer_ca))
+    tokens = IdentityTokens(store, IssuerKeys(args.issuer_ca))
+    sts, agent = Sts(store, tokens), PodIdentity(store, tokens)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(args.certificate, args.key)
     runners = [
         await _site(http_front.sts_application(store, sts, refusals), world.STS[1], 443, tls),
         await _site(http_front.secrets_manager_application(store, refusals), world.SECRETS_MANAGER[1], 443, tls),
+        await _site(http_front.pod_identity_application(agent, refusals), *pod_identity.AGENT, None),
         await _site(admin.application(store, refusals), *world.LAB_IAM_ADMIN, None),
     ]
     socket = await asyncio.start_unix_server(RdsSocket(store, refusals).serve, args.socket.name)

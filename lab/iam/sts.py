@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from jwt import PyJWKSet
-
 from lab import world
 from lab.iam import credentials, web_identity
 from lab.iam.credentials import MAX_SKEW_SECONDS, Cause, Credentials, NotAuthenticatedError
 from lab.iam.decisions import Account, caller_of
 from lab.iam.errors import SIGNATURE_MISMATCH_TEXT, ServiceError
-from lab.iam.issuer_keys import IssuerAnswerError, IssuerKeys, IssuerUnreachableError
+from lab.iam.identity_tokens import IdentityTokens
 from lab.iam.policies import evaluate_trust
 from lab.iam.sigv4 import Request
 from lab.iam.state import State
@@ -110,9 +108,9 @@ def not_authenticated(error: NotAuthenticatedError, signed_at: str, now: float) 
 class Sts:
     """The service: parameters and headers in, the result's fields out. Raises `ServiceError`."""
 
-    def __init__(self, store: Store, keys: IssuerKeys) -> None:
+    def __init__(self, store: Store, tokens: IdentityTokens) -> None:
         self._store = store
-        self._keys = keys
+        self._tokens = tokens
 
     async def call(self, request: Request, body: bytes) -> tuple[str, Result]:
         """One API call -> (action, result)."""
@@ -131,12 +129,9 @@ class Sts:
     async def _assume_role(self, request: AssumeRoleRequest) -> Result:
         if request.account != world.ACCOUNT:
             raise ServiceError(403, "AccessDenied", _DENIED, f"role of another account, {request.account}")
-        claims = web_identity.unverified_claims(request.token)
-        audiences = self._store.state.oidc_providers.get(claims.issuer)
-        if audiences is None:
-            raise web_identity.invalid_token(f"No OpenIDConnect provider found in your account for {claims.issuer}")
-        await self._verify_token(request.token, claims)
-        web_identity.check_audience_and_expiry(claims, audiences, now=self._store.now())
+        claims = await self._tokens.verify(request.token)
+        registered = self._store.state.oidc_providers.get(claims.issuer, ())
+        web_identity.check_audience_and_expiry(claims, registered, now=self._store.now())
         check_trust(self._store.state, request, claims)
         cap = self._store.state.faults.credentials_cap_seconds or request.duration
         issued = credentials.assume_role(
@@ -144,22 +139,6 @@ class Sts:
         )
         self._store.remember(issued)
         return _assumed(issued, claims)
-
-    async def _verify_token(self, token: str, claims: Claims) -> None:
-        try:
-            keys = await self._issuer_keys(claims)
-        except IssuerUnreachableError as error:
-            text = "Unable to contact the identity provider to verify the web identity token"
-            raise ServiceError(400, "IDPCommunicationError", text, str(error)) from error
-        except IssuerAnswerError as error:
-            raise web_identity.no_key(str(error)) from error
-        web_identity.verify_signature(token, claims, keys)
-
-    async def _issuer_keys(self, claims: Claims) -> PyJWKSet:
-        if self._store.state.faults.identity_provider_unreachable:
-            self._keys.forget()
-            raise IssuerUnreachableError("fault identity_provider_unreachable")
-        return await self._keys.read(claims.issuer, claims.key_id)
 
     def _caller_identity(self, request: Request) -> Result:
         now = self._store.now()

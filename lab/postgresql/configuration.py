@@ -15,9 +15,8 @@ SETTINGS = {
     "ssl": "on",
     "ssl_min_protocol_version": "TLSv1.2",
     "password_encryption": "scram-sha-256",
-    # Nothing here must survive a crash of the machine.
+    # What was committed survives a killed server (it was written), not a crash of the machine (it was not synced).
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -59,6 +59,7 @@ class PostgreSQL:
         if processes.find(self.name):
             return
         _make_data_folder()
+        _forget_dead_postmaster()
         _write_configuration()
         processes.spawn(
             self.name,
@@ -110,6 +111,18 @@ def _make_data_folder() -> None:
     )  # fmt: skip
     if result.returncode:
         raise PartError(f"initdb failed:\n{result.stderr}")
+
+
+def _forget_dead_postmaster() -> None:
+    """Remove the lock files of a server that was killed and that nobody has reaped yet.
+
+    PostgreSQL asks the kernel whether the pid in them exists, and a zombie does.
+    """
+    for lock in (layout.DATA / "postmaster.pid", layout.SOCKET_FOLDER / ".s.PGSQL.5432.lock"):
+        with suppress(FileNotFoundError):
+            status = Path(f"/proc/{lock.read_text().splitlines()[0]}/status")
+            if not status.exists() or "\nState:\tZ" in status.read_text():
+                lock.unlink()
 
 
 def _write_configuration() -> None:

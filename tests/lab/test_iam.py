@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -18,13 +20,14 @@ import jwt
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, CredentialRetrievalError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from lab import administration, certificates, openai, world
-from lab.iam import control, defaults
+from lab.iam import control, defaults, pod_identity
 from lab.iam.control import Issued
+from lab.kubernetes import access
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account")]
 
@@ -175,7 +178,7 @@ def test_another_service_account_is_refused(issuer: Issuer) -> None:
     assert refusal(assume, issuer.token(sub="system:serviceaccount:connectivity:default")) == denied
     assert "connectivity:default" in control.log()[-1]["reason"]
     assert refusal(assume, issuer.token(), role_arn=f"arn:aws:iam::{world.ACCOUNT}:role/absent") == denied
-    assert refusal(assume, issuer.token(), role_arn="arn:aws:iam::444455556666:role/connectivity-test") == denied
+    assert refusal(assume, issuer.token(), role_arn=f"arn:aws:iam::{world.ACCOUNT[::-1]}:role/connectivity-test") == denied
 
 
 def test_an_unregistered_issuer_is_refused(issuer: Issuer) -> None:
@@ -221,6 +224,48 @@ def test_the_life_of_credentials_can_be_capped(issuer: Issuer) -> None:
     control.patch_state({"faults": {"credentials_cap_seconds": 5}})
     granted = assume(issuer.token())["Credentials"]
     assert (granted["Expiration"] - datetime.now(UTC)).total_seconds() <= 5
+
+
+@pytest.mark.skipif("kubernetes" not in os.environ.get("LAB_PARTS", "kubernetes"), reason="needs the API server")
+def test_a_service_accounts_token_of_the_cluster_is_taken() -> None:
+    """The real chain: TokenRequest, the API server's discovery and keys, the role's trust policy."""
+    answer = assume(access.token("operator", audience=world.TOKEN_AUDIENCE))
+    assert answer["SubjectFromWebIdentityToken"] == "system:serviceaccount:connectivity:operator"
+    assert answer["Provider"] == "arn:aws:iam::111122223333:oidc-provider/127.96.0.1:443"
+    assert refusal(assume, access.token("operator")) == ("InvalidIdentityToken", "Incorrect token audience")
+    stranger = access.token("default", audience=world.TOKEN_AUDIENCE)
+    assert refusal(assume, stranger)[0] == "AccessDenied"
+
+
+# ── EKS Pod Identity ─────────────────────────────────────────────────────────────────────────────────
+def pod_credentials(monkeypatch: pytest.MonkeyPatch, folder: Path, token: str) -> Any:
+    """What the SDK's own chain finds in a Pod with an association."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    file = folder / "token"
+    file.write_text(token)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", pod_identity.URI)
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(file))
+    return botocore.session.get_session().get_credentials()
+
+
+def test_a_pod_gets_the_role_of_its_association(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a token for the agent's audience, an association, and a role that trusts the service."""
+    token = issuer.token(aud=pod_identity.AUDIENCE)
+    with pytest.raises(CredentialRetrievalError, match="404"):
+        pod_credentials(monkeypatch, tmp_path, token)
+    control.patch_state({"pod_identity_associations": {"connectivity/operator": world.ROLE_NAME}})
+    with pytest.raises(CredentialRetrievalError, match="400"):
+        pod_credentials(monkeypatch, tmp_path, token)
+    control.patch_state({"roles": {world.ROLE_NAME: {"trust": pod_identity.trust()}}})
+    with pytest.raises(CredentialRetrievalError, match="400"):
+        pod_credentials(monkeypatch, tmp_path, issuer.token())
+    found = pod_credentials(monkeypatch, tmp_path, token)
+    assert found.method == "container-role"
+    who = Issued(found.access_key, found.secret_key, found.token, "", 0)
+    assert "assumed-role/connectivity-test/eks-lab-operator-" in client("sts", who).get_caller_identity()["Arn"]
 
 
 # ── GetCallerIdentity ────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import asyncpg
 import botocore.session
 import pytest
 
-from lab import certificates, world
+from lab import certificates, runner, world
 from lab.iam import control as iam
 from lab.iam.control import Issued
 from lab.postgresql import MASTER_PASSWORD, admin_dsn, control, psql
@@ -202,6 +202,16 @@ async def test_many_logins_at_once_are_all_judged() -> None:
     assert time.monotonic() - before < 10
     for connection in connections:
         await connection.close()
+
+
+def test_a_killed_server_comes_back_with_what_was_committed() -> None:
+    """Tests that count rows across a crash rely on it."""
+    psql("CREATE TABLE kept (n INT);")
+    for n in range(20):
+        psql(f"INSERT INTO kept VALUES ({n});")
+    runner.kill("postgresql")
+    runner.start("postgresql")
+    assert psql("SELECT count(*) FROM kept;") == "20"
 
 
 async def test_the_administrator_needs_no_password_on_the_socket() -> None:
