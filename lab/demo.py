@@ -1,0 +1,170 @@
+"""The main job as a user does it: an operator, a resource, ten messages, and what came of them.
+
+Every step shows the command that a person would type. Everything is left running.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import click
+
+from lab import operator_env, paths, processes, world
+from lab.kubernetes import access, programs
+from lab.openai.embedding import Embedder
+from lab.openai.models import MODELS
+from lab.opensearch import admin as opensearch
+from lab.part import PartError
+from lab.postgresql import psql
+
+NAME, INDEX, TOPIC = "minimal", "connectivity-test", "connectivity-test"
+SAMPLE = "samples/00-minimal.yaml"
+HEALTH = "http://127.0.0.1:8080/health"
+
+MESSAGES = (
+    "The parcel left the warehouse this morning",
+    "Payment of 40 pounds was received by card",
+    "The customer wants to return a pair of red shoes",
+    "Our router in Leeds lost its fibre connection",
+    "A new broadband contract was signed in Manchester",
+    "The engineer will visit on Thursday afternoon",
+    "Password reset requested for a user account",
+    "The invoice for October is overdue",
+    "Database backup finished without errors",
+    "Heavy rain delays deliveries in Scotland",
+)
+QUESTIONS = {
+    "Somebody forgot their login": 6,
+    "The internet connection is broken": 3,
+    "A refund for footwear": 2,
+}
+"""A question -> the message that is the right nearest neighbour."""
+
+
+def run() -> None:
+    """Show the main job end to end; raises `PartError` naming what did not come."""
+    _step("start the operator, under its own ServiceAccount", "connectivity-operator run")
+    processes.end("operator", grace=20)
+    operator_env.spawn_operator()
+    _until("the operator's /health", _healthy)
+
+    _step("apply a resource", f"kubectl apply -f {SAMPLE}")
+    _kubectl("delete", "ctest", NAME, "--ignore-not-found")
+    click.echo(_kubectl("apply", "-f", SAMPLE), nl=False)
+    _until("Ready and positions in the topic", lambda: _ready() and TOPIC in _pipeline().get("topics", []))
+    click.echo(_kubectl("get", "connectivitytests"), nl=False)
+
+    _step("send ten messages with the operator's own IAM login", f"connectivity-operator send {TOPIC} TEXT…")
+    places = _send()
+    click.echo("\n".join(places))
+
+    _step("see the resource verified end to end", "kubectl get connectivitytests")
+    _until("ten logged messages", lambda: _pipeline().get("logged") == len(MESSAGES) and _ready("EndToEndVerified"))
+    click.echo(_kubectl("get", "connectivitytests"), nl=False)
+
+    _step("see the rows in PostgreSQL", "SELECT … FROM demo_log")
+    click.echo(_rows())
+
+    _step("ask the index", "k-NN search with the same embedding model")
+    _ask()
+    _farewell()
+
+
+def _ask() -> None:
+    embedder, model = Embedder(), MODELS["text-embedding-3-small"]
+    vectors = embedder.embed(embedder.tokenize(list(QUESTIONS)), model, model.dimensions)
+    for (question, right), vector in zip(QUESTIONS.items(), vectors.tolist(), strict=True):
+        found = opensearch.nearest(INDEX, "vector", vector, k=1)[0]
+        click.echo(f"{question:<34} -> {found['text']}")
+        if found["text"] != MESSAGES[right]:
+            raise PartError(f"the nearest neighbour of {question!r} should be {MESSAGES[right]!r}")
+
+
+def _send() -> list[str]:
+    printed = _run_as_operator([sys.executable, "-m", "connectivity_operator", "send", TOPIC, *MESSAGES])
+    return printed.splitlines()
+
+
+def _rows() -> str:
+    columns = "id, kafka_partition AS part, kafka_offset AS off, embedding_dimensions AS dims, log_level AS level"
+    sql = (
+        f"SELECT {columns}, left(message_content, 44) AS message_content FROM demo_log"
+        f" WHERE kafka_topic = '{TOPIC}' ORDER BY id DESC LIMIT {len(MESSAGES)}"
+    )
+    lines = ["id | partition | offset | dimensions | level | message", *psql(sql).splitlines()]
+    return "\n".join(line.replace("|", " | ") if n else line for n, line in enumerate(lines))
+
+
+def _ready(reason: str | None = None) -> bool:
+    for condition in _status().get("conditions", []):
+        if condition["type"] == "Ready":
+            return condition["status"] == "True" and reason in (None, condition["reason"])
+    return False
+
+
+def _pipeline() -> dict[str, object]:
+    return dict(_status().get("pipeline") or {})
+
+
+def _status() -> dict[str, object]:
+    text = _kubectl("get", "ctest", NAME, "-o", "json", "--ignore-not-found")
+    return dict(json.loads(text).get("status") or {}) if text else {}
+
+
+def _kubectl(*arguments: str) -> str:
+    return _run([str(programs.kubectl()), "--kubeconfig", str(access.ADMIN), "-n", world.OPERATOR_NAMESPACE, *arguments])
+
+
+def _run_as_operator(argv: list[str]) -> str:
+    wrapped, environment = operator_env.command(argv)
+    return _run(wrapped, environment)
+
+
+def _run(argv: list[str], environment: dict[str, str] | None = None) -> str:
+    result = subprocess.run(
+        argv, env=environment, cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    if result.returncode:
+        raise PartError(f"`{' '.join(argv[-4:])}` failed:\n{result.stderr.strip()}")
+    return result.stdout
+
+
+def _healthy() -> bool:
+    processes.check("operator")
+    try:
+        with urllib.request.urlopen(HEALTH, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _until(what: str, holds: Callable[[], bool], limit: float = 60.0) -> None:
+    deadline = time.monotonic() + limit
+    while not holds():
+        if time.monotonic() > deadline:
+            raise PartError(f"waited {limit:.0f} s in vain for {what}; see `python -m lab logs operator`")
+        time.sleep(0.3)
+
+
+def _step(what: str, command: str) -> None:
+    click.secho(f"\n── {what}", bold=True)
+    click.secho(f"   $ {command}", dim=True)
+
+
+def _farewell() -> None:
+    lab = "python -m lab"
+    click.secho("\nEverything is left running. Look around (in .venv/bin):", bold=True)
+    for command, what in (
+        (f"{lab} kubectl -n {world.OPERATOR_NAMESPACE} describe ctest {NAME}", "the status with causes and remedies"),
+        (f"{lab} logs -f operator", "what the operator does, step by step"),
+        (f"{lab} run -- connectivity-operator check --topic {TOPIC} --index {INDEX}", "the ladders, once"),
+        (f"{lab} stop postgresql   (start …)", "take a dependency away and watch the columns"),
+        ("make down", "stop everything"),
+    ):
+        click.echo(f"  {command}\n      {what}")
