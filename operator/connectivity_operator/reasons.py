@@ -70,6 +70,7 @@ class Reason(StrEnum):
     ROLE_NOT_CONFIGURED = "RoleNotConfigured"
     INVALID_ROLE_ARN = "InvalidRoleArn"
     WEB_IDENTITY_TOKEN_MISSING = "WebIdentityTokenMissing"  # noqa: S105 (a code, not a token)
+    WEB_IDENTITY_TOKEN_UNREADABLE = "WebIdentityTokenUnreadable"  # noqa: S105
     WEB_IDENTITY_TOKEN_INVALID = "WebIdentityTokenInvalid"  # noqa: S105
     WEB_IDENTITY_TOKEN_EXPIRED = "WebIdentityTokenExpired"  # noqa: S105
     TRUST_POLICY_MISMATCH = "TrustPolicyMismatch"
@@ -79,6 +80,7 @@ class Reason(StrEnum):
     STS_UNREACHABLE = "STSUnreachable"
     POD_IDENTITY_UNAVAILABLE = "PodIdentityUnavailable"
     CREDENTIALS_EXPIRED = "CredentialsExpired"
+    CREDENTIALS_REJECTED = "CredentialsRejected"
     CLOCK_SKEW = "ClockSkew"
 
     # HTTPS services
@@ -139,6 +141,8 @@ class Reason(StrEnum):
     API_KEY_MISSING = "APIKeyMissing"
     API_KEY_MALFORMED = "APIKeyMalformed"
     API_KEY_INVALID = "APIKeyInvalid"
+    API_KEY_RESTRICTED = "APIKeyRestricted"
+    IP_NOT_ALLOWED = "IPNotAllowed"
     MODEL_ACCESS_DENIED = "ModelAccessDenied"
     MODEL_NOT_FOUND = "ModelNotFound"
     REGION_NOT_SUPPORTED = "RegionNotSupported"

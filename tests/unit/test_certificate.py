@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.fakes.authority import DAY, Authority
 
 from connectivity_operator.diagnosis.certificate import Certificate, read
 from connectivity_operator.trust import system_bundle
+from tests.fakes.authority import DAY, Authority
 
 
 def der(certificate: x509.Certificate) -> bytes:

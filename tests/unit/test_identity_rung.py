@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.fakes.identity import CALLER_ARN, ROLE_ARN, FakeIdentity, identity_error
 
 from connectivity_operator.diagnosis import identity
 from connectivity_operator.diagnosis.identity import IdentityCheck
 from connectivity_operator.diagnosis.ladder import Climb, climb
 from connectivity_operator.reasons import Reason, Result, Rung, Service
+from tests.fakes.identity import CALLER_ARN, ROLE_ARN, FakeIdentity, identity_error
 
 
 async def climbed(fake: FakeIdentity) -> Climb:

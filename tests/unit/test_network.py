@@ -11,14 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.fakes.authority import DAY, Authority
-from tests.fakes.peers import HANDSHAKE_FAILURE_ALERT, Behaviour, hang_up, http_proxy, listening, say, wait_for_client
 
 from connectivity_operator.diagnosis import network
 from connectivity_operator.diagnosis.ladder import Climb, Step, climb
 from connectivity_operator.diagnosis.network import Route
 from connectivity_operator.diagnosis.proxy import Proxy
 from connectivity_operator.reasons import Reason, Result, Rung, Service
+from tests.fakes.authority import DAY, Authority
+from tests.fakes.peers import HANDSHAKE_FAILURE_ALERT, Behaviour, hang_up, http_proxy, listening, say, wait_for_client
 
 
 @pytest.fixture

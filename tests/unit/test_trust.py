@@ -6,10 +6,10 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.fakes.authority import Authority
 
 from connectivity_operator import trust
 from connectivity_operator.errors import SettingsError
+from tests.fakes.authority import Authority
 
 
 def subjects(context: ssl.SSLContext) -> set[str]:

@@ -36,6 +36,11 @@ ENTRIES = (
         "Recreate the pod, so that EKS mounts the projected token; outside EKS correct AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
     Entry(
+        Reason.WEB_IDENTITY_TOKEN_UNREADABLE, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
+        "The web identity token file {path} exists, but the operator's user may not read it.",
+        "Set securityContext.fsGroup in the pod (the chart does), so that its user may read the projected token.",
+    ),
+    Entry(
         Reason.WEB_IDENTITY_TOKEN_INVALID, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "STS does not accept the web identity token in {path}.",
         "Recreate the pod; check that {path} is the ServiceAccount's projected token and that {issuer} is the cluster's "
@@ -84,6 +89,17 @@ ENTRIES = (
         Reason.CREDENTIALS_EXPIRED, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "The AWS credentials have expired and could not be renewed.",
         "Recreate the pod; with static credentials in the environment, replace them by IRSA.",
+    ),
+    Entry(
+        Reason.CREDENTIALS_REJECTED, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
+        "STS does not know the AWS credentials in use: the access key is wrong or deleted, or the secret is not its.",
+        "Replace the keys in the operator's environment, or remove them (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+        "AWS_SESSION_TOKEN), so that the ServiceAccount's role is used.",
+    ),
+    Entry(
+        Reason.SERVICE_UNAVAILABLE, Rung.IDENTITY, Kind.TRANSIENT, Healer.TIME,
+        "STS answers with an error of its own (HTTP {status}).",
+        "Passes by itself; see the AWS Health Dashboard for {region} if it lasts.",
     ),
     Entry(
         Reason.CLOCK_SKEW, Rung.IDENTITY, Kind.REFUSED, Healer.NETWORK,

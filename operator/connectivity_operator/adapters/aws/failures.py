@@ -1,0 +1,206 @@
+"""botocore's failures in our words: a reason of the identity rung with the facts that explain it.
+
+STS's codes and texts are documented with each action; where one code has several causes, AWS's own text tells
+them apart. No text of botocore is passed on.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore import exceptions as aws
+
+from connectivity_operator.adapters.aws.web_identity import ROLE_VARIABLE, TOKEN_FILE_VARIABLE
+from connectivity_operator.errors import DependencyError
+from connectivity_operator.reasons import Reason, Service
+
+TRANSLATED = (aws.BotoCoreError, aws.ClientError, OSError, ValueError, RuntimeError)
+"""What credential providers and clients raise. RuntimeError: fresh credentials that have expired already."""
+
+ALLOWED_SKEW = 300.0
+"""Seconds that AWS lets a clock be off."""
+
+_ASSUME_ROLE = {
+    "AccessDenied": Reason.TRUST_POLICY_MISMATCH,  # also for a role that does not exist
+    "ExpiredTokenException": Reason.WEB_IDENTITY_TOKEN_EXPIRED,
+    "ExpiredToken": Reason.WEB_IDENTITY_TOKEN_EXPIRED,
+    "IDPCommunicationError": Reason.IDENTITY_PROVIDER_UNREACHABLE,
+    "InvalidIdentityToken": Reason.WEB_IDENTITY_TOKEN_INVALID,
+    "IDPRejectedClaim": Reason.WEB_IDENTITY_TOKEN_INVALID,
+    "ValidationError": Reason.INVALID_ROLE_ARN,
+}
+"""Codes of AssumeRoleWithWebIdentity."""
+
+_INVALID_TOKEN = {
+    "No OpenIDConnect provider found": Reason.OIDC_PROVIDER_MISSING,
+    "Incorrect token audience": Reason.AUDIENCE_MISMATCH,
+    "Couldn't retrieve verification key": Reason.IDENTITY_PROVIDER_UNREACHABLE,
+}
+"""Beginnings of the texts of InvalidIdentityToken that name another cause than the token itself."""
+
+_TOKEN_PARAMETER = ("webIdentityToken", "WebIdentityToken")
+"""The token in validation errors, as STS and as botocore spell it; any other parameter is the role's ARN."""
+
+_CALLER = {"ExpiredToken": Reason.CREDENTIALS_EXPIRED, "ExpiredTokenException": Reason.CREDENTIALS_EXPIRED}
+"""Codes of a signed request; every other refusal means that the keys are wrong or were withdrawn."""
+
+_NETWORK: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name does not resolve"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted or out of date"),
+    (ConnectionRefusedError, "it refuses the connection"),
+    (ConnectionResetError, "it closes the connection"),
+    (TimeoutError, "it does not answer"),
+)
+"""What lies at the bottom of botocore's connection errors, in our words."""
+
+_CLOCK_TEXTS = ("Signature expired", "Signature not yet current")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known while a failure is explained."""
+
+    facts: Mapping[str, str]
+    """`web_identity.evidence` and the ``region``."""
+    skew: float | None
+    """Seconds that our clock is ahead of STS's, if STS has ever answered."""
+
+
+def explain(error: Exception, situation: Situation) -> DependencyError:
+    """Any of `TRANSLATED` as an error of the service identity."""
+    reason, found = _cause(error, situation)
+    known = dict(situation.facts)
+    # STS checks a token against its own clock: "expired" of a token that is not, is our clock's or the node's fault.
+    if reason is Reason.WEB_IDENTITY_TOKEN_EXPIRED and abs(situation.skew or 0.0) > ALLOWED_SKEW:
+        reason = Reason.CLOCK_SKEW
+    if reason is Reason.CLOCK_SKEW and situation.skew is not None:
+        known["skew"] = f"{situation.skew:+.0f}"
+    return DependencyError(Service.IDENTITY, reason, evidence={**known, **found})
+
+
+def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, str]]:
+    match error:
+        case aws.ClientError():
+            return _refusal(error)
+        case aws.CredentialRetrievalError():
+            return _retrieval(error)
+        case aws.ConnectionError() | aws.HTTPClientError():
+            return Reason.STS_UNREACHABLE, _unreachable(error)
+        case aws.BotoCoreError():
+            return _configuration(error)
+        case OSError():
+            return _file(error, situation)
+        case RuntimeError():  # "Credentials were refreshed, but the refreshed credentials are still expired"
+            ahead = (situation.skew or 0.0) > ALLOWED_SKEW
+            return (Reason.CLOCK_SKEW if ahead else Reason.CREDENTIALS_EXPIRED), {}
+        case _:  # UnicodeDecodeError of a token file, or the address of a container agent that botocore refuses
+            decoding = isinstance(error, UnicodeDecodeError)
+            return (Reason.WEB_IDENTITY_TOKEN_INVALID if decoding else Reason.POD_IDENTITY_UNAVAILABLE), {}
+
+
+def _refusal(error: aws.ClientError) -> tuple[Reason, dict[str, str]]:
+    """STS answered, with an error code."""
+    answer: Any = error.response
+    code, text = str(answer["Error"].get("Code")), str(answer["Error"].get("Message"))
+    status = int(answer["ResponseMetadata"]["HTTPStatusCode"])
+    if status >= 500 or status == 429 or code in ("Throttling", "ThrottlingException"):
+        return Reason.SERVICE_UNAVAILABLE, {"status": str(status)}
+    if code == "RegionDisabledException":
+        return Reason.STS_UNREACHABLE, {"detail": "STS is not activated in this region for the account"}
+    if code == "SignatureDoesNotMatch" and text.startswith(_CLOCK_TEXTS):
+        return Reason.CLOCK_SKEW, {}
+    if error.operation_name != "AssumeRoleWithWebIdentity":
+        return _CALLER.get(code, Reason.CREDENTIALS_REJECTED), {"detail": code}
+    reason = _ASSUME_ROLE.get(code, Reason.TRUST_POLICY_MISMATCH)
+    if reason is Reason.WEB_IDENTITY_TOKEN_INVALID:
+        reason = next((r for start, r in _INVALID_TOKEN.items() if text.startswith(start)), reason)
+    if reason is Reason.INVALID_ROLE_ARN:
+        reason = _invalid_parameter(text)
+    return reason, {"detail": code}
+
+
+def _invalid_parameter(text: str) -> Reason:
+    named = any(name in text for name in _TOKEN_PARAMETER)
+    return Reason.WEB_IDENTITY_TOKEN_INVALID if named else Reason.INVALID_ROLE_ARN
+
+
+def _said(error: Exception, name: str) -> object:
+    """A fact that botocore put into its error."""
+    return vars(error).get("kwargs", {}).get(name)
+
+
+def _configuration(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
+    """botocore did not even ask: variables or profiles are missing, incomplete or malformed."""
+    match error:
+        case aws.InvalidConfigError() if "no role ARN" in str(error):
+            return Reason.ROLE_NOT_CONFIGURED, {"variable": ROLE_VARIABLE}
+        case aws.ParamValidationError():
+            return _invalid_parameter(str(_said(error, "report"))), {}
+        case aws.PartialCredentialsError():
+            return Reason.NO_CREDENTIALS, {"variable": str(_said(error, "cred_var") or "")}
+        case aws.ProfileNotFound():
+            return Reason.NO_CREDENTIALS, {"variable": "AWS_PROFILE"}
+        case _:
+            return Reason.NO_CREDENTIALS, {"detail": type(error).__name__}
+
+
+def _file(error: OSError, situation: Situation) -> tuple[Reason, dict[str, str]]:
+    """A token's file cannot be read: the web identity's, or the one that Pod Identity mounts for its agent."""
+    path = str(error.filename or situation.facts.get("path", ""))
+    if path != situation.facts.get("path"):
+        return Reason.POD_IDENTITY_UNAVAILABLE, {"path": path}
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    reason = Reason.WEB_IDENTITY_TOKEN_MISSING if missing else Reason.WEB_IDENTITY_TOKEN_UNREADABLE
+    return reason, {"path": path, "variable": TOKEN_FILE_VARIABLE}
+
+
+def _retrieval(error: aws.CredentialRetrievalError) -> tuple[Reason, dict[str, str]]:
+    """Another program that gives credentials did not: the Pod Identity agent, or a laptop's helper program."""
+    if _said(error, "provider") != "container-role":
+        return Reason.NO_CREDENTIALS, {"detail": f"{error.kwargs.get('provider')} gave none"}
+    refused = "non 200 response" in str(_said(error, "error_msg") or "")
+    return Reason.POD_IDENTITY_UNAVAILABLE, {
+        "detail": "the agent has no credentials for this pod" if refused else "the agent does not answer"
+    }
+
+
+def _unreachable(error: aws.BotoCoreError) -> dict[str, str]:
+    """``host`` and a ``detail`` of ours: what the network did."""
+    url = urlsplit(str(_said(error, "endpoint_url") or ""))
+    found = {"host": url.hostname} if url.hostname else {}
+    return {**found, "detail": _network_detail(error)}
+
+
+def _network_detail(error: aws.BotoCoreError) -> str:
+    if isinstance(error, aws.ProxyConnectionError):
+        return "the proxy named in HTTPS_PROXY cannot be reached"
+    causes = list(_chain(error))
+    for kind, text in _NETWORK:
+        if any(isinstance(cause, kind) for cause in causes):
+            return text
+    if isinstance(error, aws.SSLError):
+        # botocore lets urllib3 compare the names, which has an error of its own for that.
+        mismatch = any(type(cause).__name__ == "CertificateError" for cause in causes)
+        return "its certificate is for another name" if mismatch else "TLS with it fails"
+    timeout = isinstance(error, aws.ConnectTimeoutError | aws.ReadTimeoutError)
+    return "it does not answer" if timeout else "the connection fails"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Everything that an exception says caused it: botocore keeps urllib3's in ``kwargs``, urllib3 in ``args``."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *one.args, getattr(one, "reason", None)]
+        if isinstance(one, aws.BotoCoreError):
+            waiting.append(_said(one, "error"))
