@@ -120,6 +120,14 @@ def run(name: str, argv: tuple[str, ...]) -> None:
 
 
 @main.command()
+def demo() -> None:
+    """Show the main job: the operator, a resource, ten messages, and what came of them (needs `up`)."""
+    from lab import demo as show  # loads the embedding model
+
+    show.run()
+
+
+@main.command()
 def doctor() -> None:
     """Say what the machine lacks and how to get it; exit code 1 if anything."""
     findings = machine.examine()

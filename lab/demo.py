@@ -5,27 +5,21 @@ Every step shows the command that a person would type. Everything is left runnin
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 
 import click
 
-from lab import operator_env, paths, processes, world
-from lab.kubernetes import access, programs
+from lab import operator_env, paths, world
 from lab.openai.embedding import Embedder
 from lab.openai.models import MODELS
 from lab.opensearch import admin as opensearch
+from lab.operating import NAMESPACE, Operator, Resource, kubectl, until
 from lab.part import PartError
 from lab.postgresql import psql
 
 NAME, INDEX, TOPIC = "minimal", "connectivity-test", "connectivity-test"
 SAMPLE = "samples/00-minimal.yaml"
-HEALTH = "http://127.0.0.1:8080/health"
 
 MESSAGES = (
     "The parcel left the warehouse this morning",
@@ -50,23 +44,26 @@ QUESTIONS = {
 def run() -> None:
     """Show the main job end to end; raises `PartError` naming what did not come."""
     _step("start the operator, under its own ServiceAccount", "connectivity-operator run")
-    processes.end("operator", grace=20)
-    operator_env.spawn_operator()
-    _until("the operator's /health", _healthy)
+    operator = Operator()
+    operator.stop()
+    operator.start()
 
     _step("apply a resource", f"kubectl apply -f {SAMPLE}")
-    _kubectl("delete", "ctest", NAME, "--ignore-not-found")
-    click.echo(_kubectl("apply", "-f", SAMPLE), nl=False)
-    _until("Ready and positions in the topic", lambda: _ready() and TOPIC in _pipeline().get("topics", []))
-    click.echo(_kubectl("get", "connectivitytests"), nl=False)
+    resource = Resource(NAME, [TOPIC], INDEX)
+    resource.delete()
+    _show("apply", "-f", str(paths.ROOT / SAMPLE))
+    resource.until_reading()
+    until(lambda: resource.condition("Ready")[0] == "True", limit=60, what="Ready")
+    _show("get", "connectivitytests")
 
     _step("send ten messages with the operator's own IAM login", f"connectivity-operator send {TOPIC} TEXT…")
     places = _send()
     click.echo("\n".join(places))
 
     _step("see the resource verified end to end", "kubectl get connectivitytests")
-    _until("ten logged messages", lambda: _pipeline().get("logged") == len(MESSAGES) and _ready("EndToEndVerified"))
-    click.echo(_kubectl("get", "connectivitytests"), nl=False)
+    until(lambda: resource.status["pipeline"]["logged"] == len(MESSAGES), limit=60, what="ten logged messages")
+    resource.until("Ready", "EndToEndVerified")
+    _show("get", "connectivitytests")
 
     _step("see the rows in PostgreSQL", "SELECT … FROM demo_log")
     click.echo(_rows())
@@ -87,8 +84,13 @@ def _ask() -> None:
 
 
 def _send() -> list[str]:
-    printed = _run_as_operator([sys.executable, "-m", "connectivity_operator", "send", TOPIC, *MESSAGES])
-    return printed.splitlines()
+    wrapped, environment = operator_env.command(
+        [sys.executable, "-m", "connectivity_operator", "send", TOPIC, *MESSAGES]
+    )
+    result = subprocess.run(wrapped, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if result.returncode:
+        raise PartError(f"send failed:\n{result.stderr.strip()}")
+    return result.stdout.splitlines()
 
 
 def _rows() -> str:
@@ -101,55 +103,8 @@ def _rows() -> str:
     return "\n".join(line.replace("|", " | ") if n else line for n, line in enumerate(lines))
 
 
-def _ready(reason: str | None = None) -> bool:
-    for condition in _status().get("conditions", []):
-        if condition["type"] == "Ready":
-            return condition["status"] == "True" and reason in (None, condition["reason"])
-    return False
-
-
-def _pipeline() -> dict[str, object]:
-    return dict(_status().get("pipeline") or {})
-
-
-def _status() -> dict[str, object]:
-    text = _kubectl("get", "ctest", NAME, "-o", "json", "--ignore-not-found")
-    return dict(json.loads(text).get("status") or {}) if text else {}
-
-
-def _kubectl(*arguments: str) -> str:
-    return _run([str(programs.kubectl()), "--kubeconfig", str(access.ADMIN), "-n", world.OPERATOR_NAMESPACE, *arguments])
-
-
-def _run_as_operator(argv: list[str]) -> str:
-    wrapped, environment = operator_env.command(argv)
-    return _run(wrapped, environment)
-
-
-def _run(argv: list[str], environment: dict[str, str] | None = None) -> str:
-    result = subprocess.run(
-        argv, env=environment, cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    if result.returncode:
-        raise PartError(f"`{' '.join(argv[-4:])}` failed:\n{result.stderr.strip()}")
-    return result.stdout
-
-
-def _healthy() -> bool:
-    processes.check("operator")
-    try:
-        with urllib.request.urlopen(HEALTH, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
-def _until(what: str, holds: Callable[[], bool], limit: float = 60.0) -> None:
-    deadline = time.monotonic() + limit
-    while not holds():
-        if time.monotonic() > deadline:
-            raise PartError(f"waited {limit:.0f} s in vain for {what}; see `python -m lab logs operator`")
-        time.sleep(0.3)
+def _show(*arguments: str) -> None:
+    click.echo(kubectl("-n", NAMESPACE, *arguments), nl=False)
 
 
 def _step(what: str, command: str) -> None:

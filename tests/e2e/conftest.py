@@ -11,7 +11,7 @@ import pytest
 
 from lab.kafka import admin as kafka
 from lab.opensearch import admin as opensearch
-from tests.e2e.support import NAMESPACE, Operator, Resource
+from lab.operating import NAMESPACE, Operator, Resource
 
 MakeResource = Callable[..., Resource]
 
@@ -31,7 +31,9 @@ def make_resource(operator: Operator) -> Iterator[MakeResource]:
     """Makes a resource with fresh topics (``partitions`` each) and a fresh index; everything goes afterwards."""
     made: list[Resource] = []
 
-    def make(*, topics: int = 1, partitions: int = 2, apply: bool = True, namespace: str = NAMESPACE, **spec: Any) -> Resource:
+    def make(
+        *, topics: int = 1, partitions: int = 2, apply: bool = True, namespace: str = NAMESPACE, **spec: Any
+    ) -> Resource:
         mark = secrets.token_hex(3)
         names = [f"connectivity-test-{mark}-{n}" for n in range(topics)]
         for name in names:

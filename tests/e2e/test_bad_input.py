@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 from lab.kafka import admin as kafka
+from lab.operating import documents, rows, send, until
 from lab.postgresql import psql
 from tests.e2e.conftest import MakeResource
-from tests.e2e.support import documents, rows, send, until
 
 
 def test_bad_messages_become_rows_and_the_partition_moves_on(make_resource: MakeResource) -> None:
@@ -53,9 +53,7 @@ def test_a_missing_database_is_told_and_used_when_it_appears(make_resource: Make
     resource.until("Ready", "AllConnected")
     resource.until_reading()
     psql("ALTER DATABASE connectivity ALLOW_CONNECTIONS false", database="postgres")
-    psql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'connectivity'", database="postgres"
-    )
+    psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'connectivity'", database="postgres")
     psql("ALTER DATABASE connectivity RENAME TO connectivity_away", database="postgres")
     try:
         send(resource.topics[0], [b"waits"])

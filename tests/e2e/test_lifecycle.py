@@ -6,8 +6,7 @@ import json
 import time
 
 from lab import runner
-from tests.e2e.conftest import MakeResource
-from tests.e2e.support import (
+from lab.operating import (
     Operator,
     Resource,
     committed,
@@ -18,6 +17,7 @@ from tests.e2e.support import (
     texts,
     until,
 )
+from tests.e2e.conftest import MakeResource
 
 
 def test_from_apply_to_verified_to_deleted(make_resource: MakeResource) -> None:

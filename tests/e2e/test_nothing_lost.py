@@ -1,4 +1,4 @@
-"""At least once: every message has its row and its document, whatever happens to the operator, the group or a server."""
+"""At least once: every message has its row and its document, whatever happens to operator, group or server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from lab import runner
 from lab.kafka import admin as kafka
 from lab.opensearch import admin as opensearch
+from lab.operating import Account, Operator, Resource, account, committed, ends, rows, send, texts, until
 from tests.e2e.conftest import MakeResource
-from tests.e2e.support import Account, Operator, Resource, account, committed, ends, rows, send, texts, until
 
 
 def settled(resource: Resource, expected: int, *, limit: float = 120.0) -> Account:
@@ -119,7 +119,7 @@ def test_deleted_group_offsets_of_a_followed_topic_lose_nothing(
 def _delete_group(group: str) -> bool:
     try:
         asyncio.run(kafka.delete_group(group))
-    except Exception as error:  # noqa: BLE001 (NonEmptyGroup until the session has ended)
+    except Exception as error:
         return "NonEmpty" not in type(error).__name__
     return True
 
@@ -171,9 +171,7 @@ async def _visit(group: str, topic: str, seconds: float) -> None:
         await visitor.stop()
 
 
-def test_a_dependency_away_for_longer_than_max_poll_interval(
-    operator: Operator, make_resource: MakeResource
-) -> None:
+def test_a_dependency_away_for_longer_than_max_poll_interval(operator: Operator, make_resource: MakeResource) -> None:
     """The paused consumer stays a member: when PostgreSQL is back, everything arrives once."""
     operator.stop()
     operator.start({"KAFKA_MAX_POLL_INTERVAL_MS": "10000"})

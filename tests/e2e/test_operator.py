@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import operator_env, processes, world
+from lab import operator_env, paths, processes, world
+from lab.operating import NAMESPACE, Operator, kubectl, rows, until
 from tests.e2e.conftest import MakeResource
-from tests.e2e.support import NAMESPACE, Operator, kubectl, rows, until
 
 
 @pytest.fixture
 def log(operator: Operator) -> list[dict[str, object]]:
     """The log of a fresh start."""
     operator.terminate()
-    (operator_env.paths.LOGS / "operator.log").unlink()
+    (paths.LOGS / "operator.log").unlink()
     operator.start()
     until(lambda: len(_rungs(operator)) >= 24, limit=30, what="the climb at start")
     return operator.log()
@@ -49,7 +49,7 @@ def test_the_start_is_logged_with_version_and_settings_but_no_secret(log: list[d
 
 def test_every_line_is_json_with_the_same_keys(log: list[dict[str, object]]) -> None:
     """A log pipeline can rely on them, kopf's own lines included."""
-    lines = (operator_env.paths.LOGS / "operator.log").read_text().splitlines()
+    lines = (paths.LOGS / "operator.log").read_text().splitlines()
     assert len(lines) == len(log)
     for event in log:
         assert list(event)[:6] == ["timestamp", "level", "event", "service", "action", "status"]
@@ -67,9 +67,7 @@ def test_the_operator_has_no_static_key() -> None:
 
 def test_the_operators_rights_are_the_documented_ones_only(operator: Operator) -> None:
     """list, watch, patch the resources; patch their status; create events; list and watch CRDs."""
-    listed = kubectl(
-        "auth", "can-i", "--list", "--as", f"system:serviceaccount:{NAMESPACE}:operator", "--no-headers"
-    )
+    listed = kubectl("auth", "can-i", "--list", "--as", f"system:serviceaccount:{NAMESPACE}:operator", "--no-headers")
     verbs = {
         line.split()[0]: set(line[line.rindex("[") + 1 : line.rindex("]")].split())
         for line in listed.splitlines()

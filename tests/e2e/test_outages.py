@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import pytest
 
 from lab import runner
+from lab.operating import Resource, account, ends, send, texts, until
 from tests.e2e.conftest import MakeResource
-from tests.e2e.support import Resource, account, ends, send, texts, until
 
 OUTAGE = 30.0
 REASONS = {
@@ -29,7 +30,7 @@ class Load:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -42,7 +43,7 @@ class Load:
             try:
                 send(self.topic, texts(f"load {self.sent}", 5))
                 self.sent += 5
-            except Exception:  # noqa: BLE001 (Kafka may be the one that is away)
+            except Exception:
                 time.sleep(0.5)
             time.sleep(0.5)
 
@@ -79,7 +80,9 @@ def test_a_dependency_goes_and_comes_back(make_resource: MakeResource, part: str
             for resource in (idle, busy):
                 until(lambda r=resource: r.condition(condition)[0] == "False", limit=OUTAGE, what=f"{condition} False")
                 assert resource.condition(condition)[1] in REASONS
-                others = {c["type"]: c["status"] for c in resource.status["conditions"] if c["type"].endswith("Connected")}
+                others = {
+                    c["type"]: c["status"] for c in resource.status["conditions"] if c["type"].endswith("Connected")
+                }
                 assert [t for t, s in others.items() if s == "False"] == [condition]
         for resource in (idle, busy):
             until(lambda r=resource: r.condition(condition)[0] == "True", limit=60, what=f"{condition} True again")
@@ -93,4 +96,6 @@ def _nothing_lost(resource: Resource, sent: int) -> None:
     total = sum(ends(topic).values())
     assert total >= sent > 0
     until(lambda: len(account(topic, resource.index).rows) == total, limit=90, what=f"{total} rows", every=0.5)
-    until(lambda: len(account(topic, resource.index).documents) == total, limit=30, what=f"{total} documents", every=0.5)
+    until(
+        lambda: len(account(topic, resource.index).documents) == total, limit=30, what=f"{total} documents", every=0.5
+    )

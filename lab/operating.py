@@ -1,6 +1,6 @@
-"""What the end-to-end tests do: run the operator, apply resources, send messages, count what came of them.
+"""What a user of the operator does: run it, apply resources, send messages, count what came of them.
 
-Everything goes the way a user goes (kubectl, Kafka, SQL), against the lab's real servers.
+The demo, the end-to-end tests and the benchmarks all go this way (kubectl, Kafka, SQL), on the lab's real servers.
 """
 
 from __future__ import annotations
@@ -18,29 +18,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from lab import operator_env, processes
+from lab import operator_env, paths, processes, world
 from lab.kafka import admin as kafka
 from lab.kubernetes import access, programs
 from lab.opensearch import admin as opensearch
+from lab.part import PartError
 from lab.postgresql import psql
 
 T = TypeVar("T")
 
-NAMESPACE = "connectivity"
+NAMESPACE = world.OPERATOR_NAMESPACE
 HEALTH = "http://127.0.0.1:8080/health"
 READY_LIMIT = 60.0
-DEFAULTS = {"OPERATOR_NAME": "e2e"}
-"""What the tests add to the operator's production environment in the lab."""
 
 
-def until(look: Callable[[], T], *, limit: float, what: str, every: float = 0.2) -> T:
+class WaitedInVain(PartError):
+    """Something did not come within its limit; the text says what."""
+
+
+def until(look: Callable[[], T], *, limit: float, what: str | Callable[[], str], every: float = 0.2) -> T:
     """The first true answer of ``look``; fails after ``limit`` seconds saying what was waited for."""
     deadline = time.monotonic() + limit
     while True:
         if found := look():
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {limit:.0f} s in vain for: {what}")
+            raise WaitedInVain(
+                f"waited {limit:.0f} s in vain for {what if isinstance(what, str) else what()}; see `python -m lab logs operator`"
+            )
         time.sleep(every)
 
 
@@ -56,7 +61,7 @@ def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0, chec
         check=False,
     )
     if check and result.returncode:
-        raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stderr}")
+        raise PartError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
     return result.stdout
 
 
@@ -65,7 +70,7 @@ class Operator:
 
     def start(self, extra: Mapping[str, str] | None = None) -> None:
         """Start it and wait until it is healthy."""
-        operator_env.spawn_operator({**DEFAULTS, **(extra or {})})
+        operator_env.spawn_operator(extra)
         until(self.healthy, limit=READY_LIMIT, what="the operator's /health")
 
     def healthy(self) -> bool:
@@ -87,7 +92,8 @@ class Operator:
     def terminate(self, limit: float = 30.0) -> float:
         """SIGTERM; seconds until it has ended by itself."""
         record = processes.find("operator")
-        assert record is not None
+        if record is None:
+            raise PartError("the operator is not running")
         began = time.monotonic()
         os.kill(record.pid, signal.SIGTERM)
         until(lambda: not processes.alive(record), limit=limit, what="the operator's end after SIGTERM", every=0.05)
@@ -101,7 +107,7 @@ class Operator:
     def log(self, **wanted: str) -> list[dict[str, Any]]:
         """Events of the log (of all its starts) that have these values."""
         events = []
-        for line in (operator_env.paths.LOGS / "operator.log").read_text(errors="replace").splitlines():
+        for line in (paths.LOGS / "operator.log").read_text(errors="replace").splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
@@ -165,7 +171,7 @@ class Resource:
         until(
             lambda: self.condition(kind)[1] == reason,
             limit=limit,
-            what=f"{self.name} {kind}={reason} (it is {self.status.get('conditions')})",
+            what=lambda: f"{self.name} {kind}={reason} (it is {self.condition(kind)})",
         )
 
     def until_reading(self) -> None:
@@ -191,10 +197,10 @@ def rows(topic: str) -> list[tuple[int, int, str, str]]:
     """(partition, offset, level, content) of every row of a topic."""
     sql = (
         "SELECT coalesce(json_agg(json_build_array(kafka_partition, kafka_offset, log_level, message_content)), '[]') "
-        f"FROM demo_log WHERE kafka_topic = '{topic}'"  # noqa: S608 (our own topics)
+        f"FROM demo_log WHERE kafka_topic = '{topic}'"
     )
     exists = psql("SELECT to_regclass('public.demo_log') IS NOT NULL") == "t"
-    return [tuple(row) for row in json.loads(psql(sql))] if exists else []  # type: ignore[misc]
+    return [tuple(row) for row in json.loads(psql(sql))] if exists else []
 
 
 def documents(index: str) -> list[str]:
