@@ -13,8 +13,8 @@ from pathlib import Path
 NETWORKS = (ipaddress.ip_network("127.77.0.0/24"), ipaddress.ip_network("127.96.0.0/24"))
 """Where all addresses of `lab.world` lie; nothing else has a reason to listen there."""
 
-TCP_LISTEN = "0A"
-UDP_UNCONNECTED = "07"
+TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+"""Table below /proc/net -> the state of a socket that waits for others (LISTEN; for UDP: not connected)."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class Listener:
 
 def in_lab() -> list[Listener]:
     """Every TCP and UDP listener on an address of the lab, whoever it belongs to."""
-    found = [*_sockets(Path("/proc/net/tcp"), TCP_LISTEN), *_sockets(Path("/proc/net/udp"), UDP_UNCONNECTED)]
-    found += [*_sockets(Path("/proc/net/tcp6"), TCP_LISTEN), *_sockets(Path("/proc/net/udp6"), UDP_UNCONNECTED)]
+    found = [one for table, state in TABLES.items() for one in _sockets(Path("/proc/net", table), state)]
     return [one for one in found if any(ipaddress.ip_address(one.address) in network for network in NETWORKS)]
 
 

@@ -117,12 +117,18 @@ def _jdk() -> str | None:
     return f"{found.version} in {found.home}" if found else None
 
 
+def _newer_java() -> str:
+    found = java.find(21)
+    return f"{found.version} in {found.home}" if found else "none; one comes from the Python package index"
+
+
 NEEDS = (
     Need("Python", "3.11 or newer, for everything", _python, advice="install Python 3.11 or newer"),
     Need("platform", "the programs that are fetched", _platform, advice="use Linux on x86-64"),
     Need("root", "ports 53 and 443, mount namespaces", _root, advice="run the lab as root"),
     Need("Go", "1.26 or newer, builds Kubernetes", _go, advice="install Go 1.26 or newer"),
     Need("JDK", "17 or newer, runs Kafka, compiles our classes for it", _jdk, packages=("default-jdk-headless",)),
+    Need("Java 21", "runs OpenSearch", _newer_java, advice="nothing to do"),
     Need("Maven", "fetches Kafka and OpenSearch", _program("mvn"), packages=("maven",)),
     Need("C compiler", "builds the PAM module", _program("gcc"), packages=("gcc", "libc6-dev")),
     Need("PAM headers", "builds the PAM module", _file("usr/include/security/pam_modules.h"), ("libpam0g-dev",)),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from lab import certificates, dns, openai, paths, processes, world
 from lab.kubernetes import access, identities
 from lab.kubernetes.identities import OPERATOR, Identity
+from lab.part import PartError
 
 OPENAI_KEY_FILE = OPERATOR.folder / "openai-api-key"
 
@@ -39,7 +40,10 @@ def command(
     """``argv`` wrapped so that it resolves names by the lab, and its whole environment; both for `subprocess`.
 
     Every step is an exec: the program has the pid that was started, gets its signals and gives its exit code.
+    `PartError` if there is no resolver.
     """
+    if not dns.RESOLV_CONF.exists():
+        raise PartError("the lab's resolver was never started: python -m lab up")
     over_etc = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
     wrapped = ["unshare", "--mount", "sh", "-c", over_etc, str(dns.RESOLV_CONF), *argv]
     return wrapped, {**_inherited(), **environment(identity), **(extra or {})}

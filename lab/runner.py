@@ -148,7 +148,7 @@ class _Bringing:
     def _bring_up(self, part: Part) -> None:
         try:
             self._steps(part)
-        except PartError as error:
+        except (NotReady, PartError) as error:
             self._failures[part.name] = str(error)
             self._tell(part, Phase.FAILED, str(error))
         except BaseException:

@@ -191,15 +191,17 @@ class Apart:
     """The pid of the process that keeps the namespace alive."""
 
     def run(self, *argv: str) -> str:
-        return subprocess.run(
+        ended = subprocess.run(
             ["nsenter", f"--target={self.holder}", "--net", *argv],
             env={**os.environ, "LAB_STATE": str(self.state)},
             cwd=paths.ROOT,
             capture_output=True,
             text=True,
             timeout=240,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
 
     def processes(self) -> dict[int, str]:
         """Every process that has to do with the folder, by what it runs, was told or works in; not by our records."""

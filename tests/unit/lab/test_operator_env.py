@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from connectivity_operator.settings import Settings
-from lab import certificates, operator_env, paths, world
+from lab import certificates, dns, operator_env, paths, world
 from lab.kubernetes import identities
 from lab.kubernetes.identities import LAB_ADMIN
+from lab.part import PartError
 
 SDK = {"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_STS_REGIONAL_ENDPOINTS", "KUBECONFIG"}
 """Read by the AWS SDK and by the Kubernetes client, not by the operator's settings."""
@@ -21,6 +22,8 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(identities, "ensure", lambda _: None)
     monkeypatch.setattr(operator_env, "OPENAI_KEY_FILE", tmp_path / "key")
     monkeypatch.setattr(paths, "CERTIFICATES", tmp_path)
+    monkeypatch.setattr(dns, "RESOLV_CONF", tmp_path / "resolv.conf")
+    dns.RESOLV_CONF.touch()
     certificates.ensure()
 
 
@@ -60,3 +63,9 @@ def test_the_api_key_lies_in_a_private_file() -> None:
     file = Path(operator_env.environment()["OPENAI_API_KEY_FILE"])
     assert file.read_text().startswith("sk-lab-")
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_without_the_labs_resolver_nothing_is_run() -> None:
+    dns.RESOLV_CONF.unlink()
+    with pytest.raises(PartError, match="python -m lab up"):
+        operator_env.command(["true"])

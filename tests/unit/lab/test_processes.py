@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,9 +149,16 @@ def test_an_unprivileged_process_is_nobody_but_passes_closed_folders(tmp_path: P
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").write_text("read\n")
-    script = f"id -u; cat {closed}/file; kill -0 {os.getpid()} 2>/dev/null || echo refused"
-    processes.spawn("a", ["sh", "-c", script], unprivileged=True)
-    assert logged("a", 3) == ["65534", "read", "refused"]
+    program = f"""
+import os
+print(os.getuid(), os.access("{closed}/file", os.R_OK), open("{closed}/file").read().strip())
+try:
+    os.kill({os.getpid()}, 0)
+except PermissionError:
+    print("refused")
+"""
+    processes.spawn("a", [sys.executable, "-c", program], unprivileged=True)
+    assert logged("a", 2) == ["65534 True read", "refused"]
 
 
 def test_the_child_is_no_longer_a_child_of_the_terminal() -> None:
