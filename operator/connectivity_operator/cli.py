@@ -39,15 +39,17 @@ def cli() -> None:
 @cli.command()
 def run() -> None:
     """Run the operator (inside the cluster, or with KUBECONFIG)."""
-    from connectivity_operator import handlers  # kopf is heavy and only needed here
+    # kopf and the Kubernetes client are heavy; `check` and `send` do without them.
+    from connectivity_operator.handlers.running import run as run_handlers
+    from connectivity_operator.host import Operator
 
     settings = _settings()
     logs.configure(settings.log_level, settings.log_format)
     try:
-        host = app.Operator(settings)
+        host = Operator(settings)
     except (SettingsError, PolicyError) as error:
         raise Refused(str(error)) from error
-    handlers.run(settings, host)
+    run_handlers(settings, host)
 
 
 @cli.command()

@@ -25,10 +25,16 @@ class _Result:
 
 
 class Probes:
-    """Climbs by key. ``limit`` is how many run at once in this process."""
+    """Climbs by key. ``limit`` is how many run at once in this process; ``made`` hears of each one made."""
 
-    def __init__(self, *, limit: int = 16, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        *,
+        limit: int = 16,
+        clock: Callable[[], float] = time.monotonic,
+        made: Callable[[Climb], None] = lambda climb: None,
+    ) -> None:
+        self._clock, self._made = clock, made
         self._slots = asyncio.Semaphore(limit)
         self._results: dict[Hashable, _Result] = {}
         self._flights: dict[Hashable, tuple[float, asyncio.Task[Climb]]] = {}
@@ -75,6 +81,7 @@ class Probes:
             async with self._slots:
                 climb = await run()
             self._results[key] = _Result(climb, began, self._clock())
+            self._made(climb)
             return climb
         finally:
             del self._flights[key]

@@ -75,7 +75,7 @@ def _summary(report: Report, console: Console) -> None:
     bad = [SERVICE_NAMES[s.service] for s in report.services if s.failure]
     warned = sum(len(s.warnings) for s in report.services)
     if report.identity:
-        console.print(Text(f"as {report.identity[0]} ({report.identity[1]})", style="dim"))
+        console.print(Text(f"as {report.identity[0]}", style="dim"), soft_wrap=True)
     text = f"{len(bad)} of {len(report.services)} failed: {', '.join(bad)}" if bad else "Every rung passed"
     text += f", {warned} warning{'s' if warned > 1 else ''}" if warned else ""
     console.print(Text(f"{text}, in {report.seconds:.1f} s.", style="bold red" if bad else "bold green"))

@@ -65,6 +65,11 @@ ENTRIES = (
         "Allow kafka-cluster:WriteData on {topic_arn} for {principal} (only `send` needs it).",
     ),
     Entry(
+        Reason.TOO_LARGE, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
+        "The message is larger than topic {topic} takes.",
+        "Send a smaller message, or raise the topic's max.message.bytes.",
+    ),
+    Entry(
         Reason.COORDINATOR_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
         "The coordinator of consumer group {group} is not available.",
         "Usually passes after a broker's restart; if it lasts, look at the cluster's topic __consumer_offsets.",
@@ -78,6 +83,11 @@ ENTRIES = (
         Reason.UNSUPPORTED_COMPRESSION, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
         "Messages of topic {topic} are compressed in a way that cannot be read here ({codec}).",
         "Produce with gzip, snappy, lz4 or zstd.",
+    ),
+    Entry(
+        Reason.UNEXPECTED_ANSWER, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "{host}:{port} answers, but not as a Kafka broker does.",
+        "Correct KAFKA_BOOTSTRAP_SERVERS: something else listens at {host}:{port}.",
     ),
     Entry(
         Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
