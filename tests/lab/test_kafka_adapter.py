@@ -6,11 +6,12 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from lab.kafka import admin
+from tests.contracts.message_source import MessageSourceContract
 
 from connectivity_operator.adapters.kafka import Access, GroupConsumer, Membership, Prober
 from connectivity_operator.ports import MessageSource
-from lab.kafka import admin
-from tests.contracts.message_source import MessageSourceContract
 
 QUICK = Membership(session_ms=6_000, heartbeat_ms=300)
 """Rebalances are noticed at a heartbeat: tests need not wait three seconds for each."""
@@ -37,7 +38,9 @@ class LabCluster:
         return made
 
     async def produce(self, partition: int, *values: bytes | None) -> None:
-        await admin.produce(self.topic, values, partition=partition)
+        async with AIOKafkaProducer(bootstrap_servers=admin.BOOTSTRAP_SERVERS, acks="all") as producer:
+            for value in values:
+                await producer.send_and_wait(self.topic, value, key=b"key", partition=partition)
 
     async def delete_before(self, partition: int, offset: int) -> None:
         await admin.delete_records(self.topic, {partition: offset})

@@ -1,1 +1,1 @@
-"""The outside world: one module a client library, each implementing ports and translating foreign exceptions into ours."""
+"""The outside world: one module (or package) a client library. Adapters implement ports and raise our errors only."""

@@ -10,7 +10,6 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
 from connectivity_operator.adapters.kafka import patches
-from connectivity_operator.errors import DependencyError
 
 Token = Callable[[], Awaitable[tuple[str, int]]]
 """Makes a token for a login: (token, when it expires in milliseconds since the epoch)."""
@@ -65,7 +64,7 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]
     async def token(self) -> str:
         try:
             token, _ = await self._make()
-        except DependencyError as error:
+        except Exception as error:
             # aiokafka repeats what fails with an error of its own. Any other exception, raised when it
             # reconnects, ends its background tasks for good. `errors.translate` finds the cause again.
             raise KafkaError("no token") from error

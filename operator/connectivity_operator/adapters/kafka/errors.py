@@ -18,6 +18,7 @@ from aiokafka.errors import (
     CommitFailedError,
     CorruptRecordException,
     IllegalStateError,
+    KafkaConnectionError,
     KafkaTimeoutError,
     NodeNotReadyError,
     StaleMetadata,
@@ -137,10 +138,12 @@ def translate(error: BaseException, asked: Asked, **evidence: str) -> Dependency
     for link in _chain(error):
         if isinstance(link, DependencyError):  # raised by our own token provider, wrapped by `access.Token`
             return link
-    return next(
-        (found for link in _chain(error) if (found := _specific(link, asked, evidence))),
-        _error(Reason.SERVICE_UNAVAILABLE, evidence, detail=f"{asked}: {type(error).__name__}"),
-    )
+    for link in _chain(error):
+        if found := _specific(link, asked, evidence):
+            return found
+    if isinstance(error, KafkaConnectionError):
+        return _error(Reason.CONNECTION_RESET, evidence)
+    return _error(Reason.SERVICE_UNAVAILABLE, evidence, detail=f"{asked}: {type(error).__name__}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -170,6 +173,8 @@ def _below_kafka(error: BaseException, asked: Asked) -> Reason | None:
             return _unread(error)
         case TimeoutError() | KafkaTimeoutError():
             return Reason.CONNECTION_TIMEOUT if asked is Asked.LOGIN else Reason.REQUEST_TIMEOUT
+        case UnicodeError():  # no host name can be so: asyncio gives it to the IDNA codec
+            return Reason.NAME_NOT_RESOLVED
         case OSError():
             return _network_reason(error)
     return None

@@ -125,13 +125,13 @@ class Connection:
         """Fetch without waiting. At the end of the partition nothing is sent back, elsewhere at least one batch."""
         topic, number = partition
         request = FetchRequest(0, 0, 1, READ_UNCOMMITTED, [(topic, [(number, offset, 1)])])
-        answer = await self._ask(request, Asked.FETCH, topic=topic)
-        self._check(answer.get("error_code", 0), Asked.FETCH, topic=topic)
-        for fetched in answer["topics"]:
-            for part in fetched["partitions"]:
+        answer = await self._send(request, Asked.FETCH, topic=topic)
+        self._check(getattr(answer, "error_code", 0), Asked.FETCH, topic=topic)
+        for _, parts in answer.topics:
+            for _, code, *_ in parts:
                 # Retention may have moved on meanwhile; a broker looks at the permission first.
-                if part["error_code"] != OFFSET_OUT_OF_RANGE:
-                    self._check(part["error_code"], Asked.FETCH, topic=topic, topic_partition=str(number))
+                if code != OFFSET_OUT_OF_RANGE:
+                    self._check(code, Asked.FETCH, topic=topic, topic_partition=str(number))
 
     async def join_and_leave(self, group: str, topics: Sequence[str]) -> None:
         """Become the only member of ``group`` and leave it. To be asked of its coordinator."""
@@ -174,12 +174,16 @@ class Connection:
     async def _ask(
         self, request: Request[Any], asked: Asked, *, limit: float = REQUEST_LIMIT, **evidence: str
     ) -> dict[str, Any]:
+        """The answer by names. Not for Fetch, whose answer has an array that may be null."""
+        answer = await self._send(request, asked, limit=limit, **evidence)
+        return dict(answer.to_object())
+
+    async def _send(self, request: Request[Any], asked: Asked, *, limit: float = REQUEST_LIMIT, **evidence: str) -> Any:
         try:
             async with asyncio.timeout(limit):
-                answer = await self._connection.send(request)
+                return await self._connection.send(request)
         except _FOREIGN as error:
             raise translate(error, asked, limit=f"{limit:g}", **self._evidence, **evidence) from error
-        return dict(answer.to_object())
 
     def _check(self, code: int, asked: Asked, **evidence: str) -> None:
         if code:
