@@ -43,9 +43,8 @@ def until(look: Callable[[], T], *, limit: float, what: str | Callable[[], str],
         if found := look():
             return found
         if time.monotonic() > deadline:
-            raise WaitedInVain(
-                f"waited {limit:.0f} s in vain for {what if isinstance(what, str) else what()}; see `python -m lab logs operator`"
-            )
+            awaited = what if isinstance(what, str) else what()
+            raise WaitedInVain(f"waited {limit:.0f} s in vain for {awaited}; see `python -m lab logs operator`")
         time.sleep(every)
 
 

@@ -68,7 +68,8 @@ def describe(service: Service, failure: Failure, runbooks_url: str | None = None
     """A failure in words: message of at most 512 characters, remedy, and a link when the operator has one."""
     entry = lookup(service, failure)
     evidence = _Evidence(failure.evidence, service)
-    own = Service.IDENTITY if (Service.IDENTITY, failure.reason) in CATALOGUE and failure.rung is Rung.IDENTITY else service
+    shared = failure.rung is Rung.IDENTITY and (Service.IDENTITY, failure.reason) in CATALOGUE
+    own = Service.IDENTITY if shared else service
     return Explanation(
         reason=failure.reason,
         rung=failure.rung,

@@ -7,8 +7,8 @@ from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
 _TRUST = (
-    'Add to the trust policy of {role_arn}: {{"Effect":"Allow","Principal":{{"Federated":"arn:{partition}:iam::{account}'
-    ':oidc-provider/{issuer_host}"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":'
+    'Add to the trust policy of {role_arn}: {{"Effect":"Allow","Principal":{{"Federated":"arn:{partition}:iam::'
+    '{account}:oidc-provider/{issuer_host}"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":'
     '{{"{issuer_host}:sub":"{subject}","{issuer_host}:aud":"{audience}"}}}}}}'
 )
 
@@ -43,8 +43,8 @@ ENTRIES = (
     Entry(
         Reason.WEB_IDENTITY_TOKEN_INVALID, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "STS does not accept the web identity token in {path}.",
-        "Recreate the pod; check that {path} is the ServiceAccount's projected token and that {issuer} is the cluster's "
-        "own issuer.",
+        "Recreate the pod; check that {path} is the ServiceAccount's projected token and that {issuer} is the "
+        "cluster's own issuer.",
     ),
     Entry(
         Reason.WEB_IDENTITY_TOKEN_EXPIRED, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
@@ -64,8 +64,8 @@ ENTRIES = (
     Entry(
         Reason.AUDIENCE_MISMATCH, Rung.IDENTITY, Kind.REFUSED, Healer.AWS,
         "The token's audience {audience} is not accepted by the account's OpenID Connect provider.",
-        "aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com --open-id-connect-provider-arn "
-        "arn:aws:iam::<account>:oidc-provider/{issuer_host}; or annotate the ServiceAccount with "
+        "aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com "
+        "--open-id-connect-provider-arn arn:aws:iam::<account>:oidc-provider/{issuer_host}; or annotate the ServiceAccount with "
         "eks.amazonaws.com/audience=sts.amazonaws.com.",
     ),
     Entry(

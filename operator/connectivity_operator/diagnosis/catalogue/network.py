@@ -46,7 +46,7 @@ ENTRIES = (
     Entry(
         Reason.CONNECTION_RESET, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
         "{host}:{port} accepts the connection and closes it at once.",
-        "Look for a load balancer without a healthy target, a firewall that resets, or another protocol on port {port}.",
+        "Look for a load balancer without a healthy target, a firewall that resets, or another protocol on that port.",
     ),
     Entry(
         Reason.NETWORK_UNREACHABLE, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
@@ -61,8 +61,8 @@ ENTRIES = (
     Entry(
         Reason.CERTIFICATE_UNTRUSTED, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
         "The certificate of {host}:{port} is signed by an authority that is not trusted here ({issuer}).",
-        "RDS: mount the RDS CA bundle and set POSTGRES_CA_FILE. A private or inspecting authority: set EXTRA_CA_FILE to "
-        "its certificate.",
+        "RDS: mount the RDS CA bundle and set POSTGRES_CA_FILE. A private or inspecting authority: set EXTRA_CA_FILE "
+        "to its certificate.",
     ),
     Entry(
         Reason.CERTIFICATE_NAME_MISMATCH, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,

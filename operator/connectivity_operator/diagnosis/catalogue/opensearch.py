@@ -34,7 +34,8 @@ ENTRIES = (
     Entry(
         Reason.CREATE_INDEX_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "Index {index} does not exist and {principal} may not create it.",
-        "Add aoss:CreateIndex on index/{collection}/{index} for {principal} to a data access policy, or create the index.",
+        "Add aoss:CreateIndex on index/{collection}/{index} for {principal} to a data access policy, or "
+        "create the index.",
     ),
     Entry(
         Reason.INDEX_NOT_FOUND, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,

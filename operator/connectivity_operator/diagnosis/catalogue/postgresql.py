@@ -16,8 +16,8 @@ ENTRIES = (
         Reason.IAM_AUTHENTICATION_FAILED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
         "RDS refuses the IAM token for user {user} (PAM authentication failed). From here that is one of: no "
         "rds-db:connect, another resource id, or a host that is an alias.",
-        "Allow rds-db:connect on {dbuser_arn} for {principal}; check that POSTGRES_HOST is the instance's own endpoint, "
-        "AWS_REGION ({region}) its region, and {user} spelt as in the database.",
+        "Allow rds-db:connect on {dbuser_arn} for {principal}; check that POSTGRES_HOST is the instance's own "
+        "endpoint, AWS_REGION ({region}) its region, and {user} spelt as in the database.",
     ),
     Entry(
         Reason.IAM_NOT_GRANTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
