@@ -195,8 +195,14 @@ class Embedder(Protocol):
 class EmbeddingsProber(Embedder, Protocol):
     """What the diagnosis needs beside embeddings."""
 
+    def check_key(self) -> None:
+        """Look at the API key without sending it: raises `NotConfigured`, `APIKeyMissing` or `APIKeyMalformed`."""
+
     async def probe_key(self, model: str) -> None:
-        """Prove that the API accepts the key, on a fresh connection and free of charge; whether ``model`` exists is not proven."""
+        """Prove that the API accepts the key, on a fresh connection and free of charge.
+
+        Whether ``model`` exists is not proven.
+        """
 
 
 # ── OpenSearch ───────────────────────────────────────────────────────────────────────────────────────
@@ -235,8 +241,13 @@ class VectorIndex(Protocol):
     async def write(self, index: str, documents: Sequence[Document]) -> Sequence[str | DependencyFailure]:
         """One bulk request. For each document its id in the index, or why the server refused that one.
 
-        Raises when the request as a whole failed (nothing is known to be written).
+        Raises when the request as a whole failed (nothing is known to be written); for an index that is absent,
+        or not for vectors of this dimension, before anything is written (`IndexNotFound`, `MappingMismatch`,
+        `DimensionMismatch`): OpenSearch would make an absent one by itself, with a guessed mapping.
         """
+
+    async def remove(self, index: str, document_id: str) -> None:
+        """Delete one document by its id; an absent one is no error."""
 
     async def probe_write(self, index: str) -> None:
         """Prove the permission to write by deleting a document id that does not exist; leaves nothing behind."""
@@ -282,6 +293,26 @@ class RowLog(Protocol):
 
     async def probe(self) -> None:
         """A fresh connection, a real insert, rolled back: proves everything and leaves one used id behind."""
+
+
+class PostgreSQLProbe(Protocol):
+    """One fresh, logged-in connection, for one probe; the ladder's upper rungs one by one."""
+
+    async def check_table(self) -> None:
+        """As `RowLog.ensure_table`."""
+
+    async def insert(self) -> None:
+        """A real insert, rolled back: leaves one used id behind."""
+
+    async def close(self) -> None:
+        """Never raises but on cancellation."""
+
+
+class PostgreSQLProber(Protocol):
+    """Opens probe connections."""
+
+    async def connect(self) -> PostgreSQLProbe:
+        """Log in. A refusal of the database, not of the login, has the rung authorization."""
 
 
 # ── Kubernetes ───────────────────────────────────────────────────────────────────────────────────────
