@@ -37,9 +37,11 @@ TEXT_LIMIT = 8192
 """Characters of one text in a line; what is cut off a traceback is its beginning."""
 
 QUIET = {
-    # Successful probes, every ten seconds.
+    # Every successful probe, every watch event that was handled (one for each write of a status).
     "aiohttp.access": logging.WARNING,
+    "kopf.activities": logging.WARNING,
     "kopf.activities.probe": logging.WARNING,
+    "kopf.objects": logging.WARNING,
     # One line a request at INFO; whole bodies, headers and with them tokens at DEBUG.
     "opensearch": logging.WARNING,
     "opensearchpy.trace": logging.CRITICAL,

@@ -167,6 +167,21 @@ async def test_an_api_server_that_is_away_is_said_quickly(
         assert time.monotonic() - began < 5
 
 
+async def test_finalizers_are_released_and_others_kept(
+    namespace: str, ref: ObjectRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an uninstallation nothing hangs in its deletion; what other programs hold stays held."""
+    ours, theirs = "connectivity.hyperoptic.com/test-finalizer", "example.com/theirs"
+    held = json.dumps({"metadata": {"finalizers": [theirs, ours]}})
+    access.kubectl("patch", "ctest", ref.name, "-n", namespace, "--type=merge", "-p", held)
+    monkeypatch.setenv("KUBECONFIG", str(access.ADMIN))
+    async with KubernetesApi(component="test") as api:
+        assert await api.release_finalizers(ours, [namespace]) == [f"{namespace}/{ref.name}"]
+        assert get(namespace, ref.name)["metadata"]["finalizers"] == [theirs]
+        assert await api.release_finalizers(ours) == []
+        assert await api.release_finalizers(theirs, [namespace]) == [f"{namespace}/{ref.name}"]
+
+
 @pytest.mark.parametrize("content", [None, "{}", "not: [yaml"])
 async def test_no_way_in_is_said_with_the_fix(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -73,7 +73,7 @@ def test_libraries_lines_say_which_service_they_are_about(log: Log) -> None:
 def test_kopfs_lines_name_their_object(log: Log) -> None:
     """kopf hangs the object's reference on the record (and its settings, which are nobody's business)."""
     reference = {"namespace": "search", "name": "orders", "uid": "u", "apiVersion": "v", "kind": "K"}
-    logging.getLogger("kopf.objects").info("x", extra={"k8s_ref": reference, "settings": object()})
+    logging.getLogger("kopf.objects").warning("x", extra={"k8s_ref": reference, "settings": object()})
     assert (log.lines[0]["namespace"], log.lines[0]["name"]) == ("search", "orders")
     assert "settings" not in log.lines[0]
 
@@ -94,7 +94,7 @@ def test_the_level_of_the_settings_holds(log: Log) -> None:
     assert log.lines == []
     warned = Log("WARNING")
     warned.ours.info("no")
-    logging.getLogger("kopf.objects").info("no")
+    logging.getLogger("library").info("no")
     warned.ours.warning("yes")
     assert [line["event"] for line in warned.lines] == ["yes"]
 

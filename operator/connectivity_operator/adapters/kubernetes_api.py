@@ -2,7 +2,7 @@
 
 kopf has a connection of its own for watching; this one writes statuses and events, because kopf sends a
 daemon's ``patch`` only when the daemon ends. It needs ``patch`` on ``connectivitytests/status`` and ``create``
-on ``events``, nothing else.
+on ``events``, nothing else (what an uninstallation needs is said there).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -103,6 +104,46 @@ class KubernetesApi:
             return await api.create_namespaced_event(ref.namespace, body, _request_timeout=LIMIT)
 
         await self._call("post event", send)
+
+    async def release_finalizers(self, finalizer: str, namespaces: Sequence[str] = ()) -> list[str]:
+        """Take ``finalizer`` off every resource (of ``namespaces``; none: of the cluster); who was released.
+
+        For the uninstallation: with the operator gone nobody else would, and every `kubectl delete` would
+        hang. Needs ``list`` and ``patch`` on ``connectivitytests``. Raises `ApiServerError`.
+        """
+        released = []
+        for namespace in namespaces or (None,):
+            for found in await self._resources(namespace):
+                metadata = found["metadata"]
+                if finalizer in (metadata.get("finalizers") or ()):
+                    await self._release(metadata, finalizer)
+                    released.append(f"{metadata['namespace']}/{metadata['name']}")
+        return released
+
+    async def _resources(self, namespace: str | None) -> list[dict[str, Any]]:
+        api = client.CustomObjectsApi(self._client)
+        if namespace is None:
+            answer: Any = await self._call("list", partial(api.list_cluster_custom_object, GROUP, VERSION, PLURAL))
+        else:
+            answer = await self._call(
+                "list", partial(api.list_namespaced_custom_object, GROUP, VERSION, namespace, PLURAL)
+            )
+        return list(answer["items"])
+
+    async def _release(self, metadata: Mapping[str, Any], finalizer: str) -> None:
+        at = list(metadata["finalizers"]).index(finalizer)
+        patch = [
+            {"op": "test", "path": f"/metadata/finalizers/{at}", "value": finalizer},
+            {"op": "remove", "path": f"/metadata/finalizers/{at}"},
+        ]
+        api = client.CustomObjectsApi(self._client)
+        where = (GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"])
+        send = partial(api.patch_namespaced_custom_object, *where, patch, _content_type=JSON_PATCH)
+        try:
+            await self._call("release finalizer", partial(send, _request_timeout=LIMIT))
+        except _Refused as refused:
+            if refused.status not in (404, 422):  # somebody else has released or deleted it meanwhile
+                raise
 
     async def _call(self, what: str, send: Callable[[], Awaitable[T]]) -> T:
         """One request; once more with a fresh login if the token was refused (it is replaced hourly)."""

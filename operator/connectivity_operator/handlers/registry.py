@@ -26,15 +26,15 @@ def build_registry(host: Host) -> kopf.OperatorRegistry:
     supervision, crowd = Supervision(host), Crowd()
     at_once = kopf.ErrorsMode.PERMANENT  # by default a failure is tried again every minute, for ever
 
-    @kopf.on.login(registry=registry, errors=at_once)
+    @kopf.on.login(registry=registry, errors=at_once, id="login")
     async def connection(settings: kopf.OperatorSettings, logger: kopf.Logger, **_: Any) -> kopf.ConnectionInfo:
         return login.connection(settings, logger)
 
-    @kopf.on.startup(registry=registry, errors=at_once)
+    @kopf.on.startup(registry=registry, errors=at_once, id="startup")
     async def startup(**_: Any) -> None:
         await host.startup()
 
-    @kopf.on.cleanup(registry=registry, errors=at_once)
+    @kopf.on.cleanup(registry=registry, errors=at_once, id="cleanup")
     async def cleanup(**_: Any) -> None:
         await host.cleanup()
 
@@ -42,12 +42,12 @@ def build_registry(host: Host) -> kopf.OperatorRegistry:
     async def health(**_: Any) -> dict[str, str]:
         return dict(host.healthy())
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="resource")
     async def resource(event: Any, **_: Any) -> None:
         supervision.seen(event["type"], event["object"])
 
     @kopf.daemon(
-        GROUP, VERSION, PLURAL, registry=registry, initial_delay=lambda **_: crowd.delay(),
+        GROUP, VERSION, PLURAL, registry=registry, id="supervisor", initial_delay=lambda **_: crowd.delay(),
         cancellation_backoff=CANCELLATION_BACKOFF, cancellation_timeout=CANCELLATION_TIMEOUT,
     )  # fmt: skip
     async def supervisor(body: Any, stopped: Any, **_: Any) -> None:
