@@ -65,8 +65,8 @@ ENTRIES = (
         Reason.AUDIENCE_MISMATCH, Rung.IDENTITY, Kind.REFUSED, Healer.AWS,
         "The token's audience {audience} is not accepted by the account's OpenID Connect provider.",
         "aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com "
-        "--open-id-connect-provider-arn arn:aws:iam::<account>:oidc-provider/{issuer_host}; or annotate the ServiceAccount with "
-        "eks.amazonaws.com/audience=sts.amazonaws.com.",
+        "--open-id-connect-provider-arn arn:aws:iam::<account>:oidc-provider/{issuer_host}; or annotate the "
+        "ServiceAccount with eks.amazonaws.com/audience=sts.amazonaws.com.",
     ),
     Entry(
         Reason.IDENTITY_PROVIDER_UNREACHABLE, Rung.IDENTITY, Kind.TRANSIENT, Healer.TIME,
