@@ -147,7 +147,12 @@ async def engine(
             kafka,
             EmbeddingsLadder(settings=settings, embedder=embedder, context=context),
             OpenSearchLadder(settings=settings, index=index, identity=identity, context=context),
-            PostgreSQLLadder(settings=settings, prober=rows, identity=identity),
+            PostgreSQLLadder(
+                settings=settings,
+                prober=rows,
+                identity=identity,
+                context=trust.context(settings.extra_ca_file, settings.postgres_ca_file),
+            ),
         )
         yield Engine(
             settings,

@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import structlog
+
 from connectivity_operator.diagnosis.engine import Diagnosis
 from connectivity_operator.diagnosis.judge import Kind, Standing, judge
 from connectivity_operator.diagnosis.ladder import Climb, Failure, limited
 from connectivity_operator.diagnosis.sections import Target
 from connectivity_operator.reasons import Service
 
+AFTER_FAULT = 5.0
+"""Seconds until the next check after a fault of our own."""
 TROUBLE_SPACING = 5.0
 """Seconds between two checks that only the pipeline's trouble asks for."""
 
@@ -49,6 +53,7 @@ class ServiceWatch:
         self._changed, self._refine = changed, refine
         self._not_before = time.monotonic()
         self._now = asyncio.Event()
+        self._log = structlog.get_logger().bind(service=service)
 
     def check_now(self) -> None:
         """Someone asked: look at once, and accept nothing older than this moment."""
@@ -64,20 +69,29 @@ class ServiceWatch:
         """Examine until cancelled."""
         while True:
             self._now.clear()
-            began = time.monotonic()
-            climb = await self._diagnosis.examine(
-                self.service, self.target, max_age=self._interval * 0.9, not_before=self._not_before
-            )
-            climb = self._refine(limited(climb, self._timeout))
-            kind = self._kind_of(self.service, climb.failure) if climb.failure else None
-            now = time.monotonic()
-            self.standing = judge(self.standing, climb, kind, now=now, interval=self._interval)
-            self.began, self.examined = began, datetime.now(UTC)
-            if climb.failure:
-                # The next try is about what happens then: a shared result counts only if it is newer than this one.
-                self._not_before = now
-            self._changed()
-            await self._pause(self.standing.delay)
+            try:
+                await self._examine()
+                delay = self.standing.delay
+            except Exception:
+                # The edge of this task: a fault of ours must not end the watching for good.
+                self._log.exception("check failed by a fault of the operator", action="check", status="failed")
+                delay = AFTER_FAULT
+            await self._pause(delay)
+
+    async def _examine(self) -> None:
+        began = time.monotonic()
+        climb = await self._diagnosis.examine(
+            self.service, self.target, max_age=self._interval * 0.9, not_before=self._not_before
+        )
+        climb = self._refine(limited(climb, self._timeout))
+        kind = self._kind_of(self.service, climb.failure) if climb.failure else None
+        now = time.monotonic()
+        self.standing = judge(self.standing, climb, kind, now=now, interval=self._interval)
+        self.began, self.examined = began, datetime.now(UTC)
+        if climb.failure:
+            # The next try is about what happens then: a shared result counts only if it is newer than this one.
+            self._not_before = now
+        self._changed()
 
     async def _pause(self, delay: float) -> None:
         # A little earlier or later each time, so that thousands of resources do not move in step.
