@@ -68,7 +68,8 @@ class Supervisor:
                 await self._sleep(stop)
         finally:
             await self._end_duty()
-            self._compose()
+            # The last counters, and nothing else: that we stop is no news of the dependencies.
+            self._writer.submit(self._status.body(), Urgency.CHANGE)
             writer.cancel()
             await asyncio.wait({writer})
         if not self._writer.gone.is_set() and not self.resource.deleting:
