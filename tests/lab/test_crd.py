@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.kubernetes import access, programs
-from lab.part import PartError
 
 from connectivity_operator.conditions import FLOWING, NAMES, READY
 from connectivity_operator.reasons import Rung
 from connectivity_operator.status import Condition, Counters, PipelineStatus, ServiceStatus, Status, read
+from lab import processes
+from lab.kubernetes import access, programs
+from lab.part import PartError
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -38,10 +39,13 @@ def create(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
         "apiVersion": "connectivity.hyperoptic.com/v1alpha1",
         "kind": "ConnectivityTest",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"topics": ["a"], "index": "a", **spec},
+        "spec": {"topics": ["a"], "index": "a", "suspend": True, **spec},
     }
     path = f"/apis/connectivity.hyperoptic.com/v1alpha1/namespaces/{namespace}/connectivitytests"
-    return json.loads(_kubectl("create", "--raw", path, "-f", "-", given=json.dumps(body)))  # type: ignore[no-any-return]
+    made = _kubectl("create", "--raw", path, "-f", "-", given=json.dumps(body))
+    if processes.find("operator"):  # it has written its first status before we write ours
+        access.kubectl("wait", f"ctest/{name}", "-n", namespace, "--for=condition=Ready=False", "--timeout=30s")
+    return json.loads(made)  # type: ignore[no-any-return]
 
 
 def patch_status(namespace: str, name: str, status: object) -> dict[str, Any]:
@@ -123,7 +127,7 @@ def test_an_invalid_sample_is_refused_with_the_text_it_announces(namespace: str,
 
 def test_defaults_come_from_the_schema(namespace: str) -> None:
     """Except the model's: it is the operator's, which the schema cannot know."""
-    spec = create(namespace, "defaults")["spec"]
+    spec = create(namespace, "defaults", suspend=None)["spec"]  # null is as good as absent
     defaults = {"startFrom": "Latest", "intervalSeconds": 60, "timeoutSeconds": 10, "suspend": False}
     assert spec == {"topics": ["a"], "index": "a", **defaults}
 
@@ -139,8 +143,9 @@ def test_status_is_written_through_its_subresource_only(namespace: str) -> None:
     access.kubectl(
         "patch", "ctest", "subresource", "-n", namespace, "--type=merge", "-p", '{"status":{"operator":"x"}}'
     )
-    written = patch_status(namespace, "subresource", {"operator": "connectivity/operator"})
-    assert written["status"] == {"operator": "connectivity/operator"}
+    written = patch_status(namespace, "subresource", {"lastRequestHandled": "real"})
+    assert written["status"].get("operator") != "x"
+    assert written["status"]["lastRequestHandled"] == "real"
     assert written["metadata"]["generation"] == 1
 
 
@@ -193,7 +198,9 @@ def test_kubectl_waits_for_conditions(namespace: str) -> None:
     create(namespace, "waited")
     patch_status(namespace, "waited", FULL.body())
     access.kubectl("wait", "--for=condition=Ready=False", "ctest/waited", "-n", namespace, "--timeout=5s")
-    access.kubectl("patch", "ctest", "waited", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    if processes.find("operator"):
+        pytest.skip("the operator that runs in the lab would judge the new generation")
+    access.kubectl("patch", "ctest", "waited", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
     with pytest.raises(PartError, match="timed out"):
         access.kubectl("wait", "--for=condition=Ready=False", "ctest/waited", "-n", namespace, "--timeout=1s")
 

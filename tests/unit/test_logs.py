@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import kopf
 import pytest
 import structlog
 
@@ -31,12 +32,25 @@ class Log:
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
 
-@pytest.fixture
-def log() -> Iterator[Log]:
-    yield Log()
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Logging is the process's: other tests find it as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    yield
     structlog.reset_defaults()
-    logging.getLogger().handlers.clear()
     logs.hide()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
 
 
 def test_an_event_is_one_json_line_with_its_keys_in_order(log: Log) -> None:
@@ -73,7 +87,7 @@ def test_libraries_lines_say_which_service_they_are_about(log: Log) -> None:
 def test_kopfs_lines_name_their_object(log: Log) -> None:
     """kopf hangs the object's reference on the record (and its settings, which are nobody's business)."""
     reference = {"namespace": "search", "name": "orders", "uid": "u", "apiVersion": "v", "kind": "K"}
-    logging.getLogger("kopf.objects").warning("x", extra={"k8s_ref": reference, "settings": object()})
+    logging.getLogger("kopf.objects").warning("x", extra={"k8s_ref": reference, "settings": kopf.OperatorSettings()})
     assert (log.lines[0]["namespace"], log.lines[0]["name"]) == ("search", "orders")
     assert "settings" not in log.lines[0]
 
