@@ -17,7 +17,7 @@ from botocore import exceptions as aws
 
 from connectivity_operator.adapters.aws.web_identity import ROLE_VARIABLE, TOKEN_FILE_VARIABLE
 from connectivity_operator.errors import DependencyError
-from connectivity_operator.reasons import Reason, Service
+from connectivity_operator.reasons import Reason, Rung, Service
 
 TRANSLATED = (aws.BotoCoreError, aws.ClientError, OSError, ValueError, RuntimeError)
 """What credential providers and clients raise. RuntimeError: fresh credentials that have expired already."""
@@ -80,7 +80,12 @@ def explain(error: Exception, situation: Situation) -> DependencyError:
         reason = Reason.CLOCK_SKEW
     if reason is Reason.CLOCK_SKEW and situation.skew is not None:
         known["skew"] = f"{situation.skew:+.0f}"
-    return DependencyError(Service.IDENTITY, reason, evidence={**known, **found})
+    return failed(reason, {**known, **found})
+
+
+def failed(reason: Reason, evidence: Mapping[str, str] | None = None) -> DependencyError:
+    """An error of the identity. It belongs to the identity rung even if a token is needed at a later one."""
+    return DependencyError(Service.IDENTITY, reason, evidence=evidence, rung=Rung.IDENTITY)
 
 
 def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, str]]:

@@ -25,7 +25,7 @@ from connectivity_operator.adapters.aws.session import Session
 from connectivity_operator.adapters.aws.tokens import Frozen
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import Caller
-from connectivity_operator.reasons import Reason, Service
+from connectivity_operator.reasons import Reason
 
 RENEW_BEFORE = 15 * 60
 """Seconds before their end from which credentials are renewed (botocore's own advisory time)."""
@@ -172,7 +172,7 @@ class AwsIdentity:
         if source is None:
             variables = (web_identity.TOKEN_FILE_VARIABLE, web_identity.ROLE_VARIABLE)
             missing = next((name for name in variables if name not in os.environ), variables[0])
-            raise DependencyError(Service.IDENTITY, Reason.NO_CREDENTIALS, evidence={"variable": missing})
+            raise failures.failed(Reason.NO_CREDENTIALS, {"variable": missing})
         if isinstance(source, RefreshableCredentials):
             # Otherwise botocore swallows failures, and their cause, until ten minutes before the end.
             renewable: Any = source
@@ -182,7 +182,7 @@ class AwsIdentity:
 
     def _current(self) -> Frozen:
         if self._held is None or self._held.ends_within(0):
-            raise self._failure or DependencyError(Service.IDENTITY, Reason.CREDENTIALS_EXPIRED)
+            raise self._failure or failures.failed(Reason.CREDENTIALS_EXPIRED)
         return self._held.frozen
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
@@ -193,7 +193,7 @@ class AwsIdentity:
     def _region(self) -> str:
         region = self._session.region
         if not region:
-            raise DependencyError(Service.IDENTITY, Reason.NOT_CONFIGURED, evidence={"variable": "AWS_REGION"})
+            raise failures.failed(Reason.NOT_CONFIGURED, {"variable": "AWS_REGION"})
         return region
 
     def _sts_client(self, credentials: Frozen) -> Any:

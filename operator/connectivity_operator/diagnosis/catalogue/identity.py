@@ -14,6 +14,11 @@ _TRUST = (
 
 ENTRIES = (
     Entry(
+        Reason.NOT_CONFIGURED, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
+        "Nothing can be signed: {variable} is not set.",
+        "Set {variable} in the operator's environment (the chart's values) and restart the operator.",
+    ),
+    Entry(
         Reason.NO_CREDENTIALS, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "The pod has no AWS credentials: no web identity token, no Pod Identity association.",
         "Annotate the ServiceAccount: kubectl -n {namespace} annotate serviceaccount {service_account} "
