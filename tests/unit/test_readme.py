@@ -1,0 +1,292 @@
+"""The README and the documents say what the program does: names, defaults, paths, policies and texts are compared."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectivity_operator import conditions, logs
+from connectivity_operator.adapters.postgresql import table
+from connectivity_operator.cli import cli
+from connectivity_operator.diagnosis.catalogue import describe
+from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome
+from connectivity_operator.reasons import Reason, Result, Rung, Service
+from connectivity_operator.reports import json as json_report
+from connectivity_operator.reports import report
+from connectivity_operator.settings import Settings
+from lab import world
+from lab.cli import main as lab_cli
+from lab.iam import defaults
+from lab.iam.web_identity import provider_id
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "operator" / "connectivity_operator"
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+PLACEHOLDERS = {
+    "<region>": world.REGION,
+    "<account>": world.ACCOUNT,
+    "<cluster name>": "demo",
+    "<cluster uuid>": world.CLUSTER_UUID,
+    "<resource id>": world.DB_RESOURCE_ID,
+    "<database user>": world.DB_USER,
+    "<collection id>": world.COLLECTION_ID,
+    "<collection>": world.COLLECTION_NAME,
+    "<role>": world.ROLE_NAME,
+    "<issuer>": provider_id(world.KUBERNETES_ISSUER),
+    "<namespace>": world.OPERATOR_NAMESPACE,
+    "<service account>": world.OPERATOR_SERVICE_ACCOUNT,
+}
+"""What stands for what in the README's policies."""
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading, up to the next one of any level."""
+    return re.split(r"^#+ ", text.split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def table_rows(text: str) -> Iterator[list[str]]:
+    """The cells of each row of the tables in a text, headings left out."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if line.startswith("| ") and not line.startswith("| ---") and not following.startswith("| ---"):
+            yield [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def code_blocks(text: str, language: str = "") -> list[str]:
+    """The contents of the fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def inline_code(text: str) -> list[str]:
+    """What stands in single backticks outside of fenced blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+ABSENT_ON_PURPOSE = "operator/__init__.py"
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────
+def written(value: object) -> str:
+    """A default as the table writes it; absent and empty ones are an empty cell."""
+    match value:
+        case None | ():
+            return ""
+        case bool():
+            return f"`{str(value).lower()}`"
+        case _:
+            return f"`{value}`"
+
+
+def test_every_variable_is_in_the_readme_with_its_default() -> None:
+    """The table lists exactly what `Settings` reads, in its order, with the defaults that it has."""
+    rows = [cells for cells in table_rows(section(README, "Configuration")) if cells[0].startswith("`")]
+    settings = Settings()
+    expected = [(f"`{name}`", written(getattr(settings, name.lower()))) for name in Settings.variables()]
+    assert sorted((cells[0], cells[1]) for cells in rows) == sorted(expected)
+
+
+# ── commands and paths ───────────────────────────────────────────────────────────────────────────────
+def test_every_make_target_exists_and_is_told() -> None:
+    """Whoever types what the README says gets no "No rule to make target", and no target is a secret."""
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    mentioned = set(re.findall(r"\bmake ([a-z]+)\b(?! [a-z])", "\n".join(inline_code(README))))
+    mentioned |= set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE))
+    assert mentioned == targets
+
+
+def commands(text: str, program: str) -> Iterator[list[str]]:
+    """The arguments of each mention of a program, in code alone."""
+    code = [*inline_code(text), *(line for block in code_blocks(text, "console") for line in block.splitlines())]
+    for line in code:
+        for found in re.findall(rf"{re.escape(program)} +([^`#\n]*)", line):
+            yield found.strip().rstrip(')"').split()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_exists_with_its_options(document: Path) -> None:
+    """Commands and options of both programs are spelt as the programs have them."""
+    text = document.read_text()
+    for program, group in (("connectivity-operator", cli), ("python -m lab", lab_cli)):
+        for arguments in commands(text, program):
+            command = group.commands.get(arguments[0])
+            assert command is not None, f"{program} {arguments[0]}"
+            known = {option for parameter in command.params for option in parameter.opts}
+            for argument in arguments[1:]:
+                if argument == "--" or command.context_settings.get("ignore_unknown_options"):
+                    break
+                option = argument.strip("[]")
+                assert not re.match(r"--?[a-z]", option) or option in known, f"{program} {' '.join(arguments)}"
+
+
+def exists(path: str) -> bool:
+    """Whether a path means something: in the repository, in the package, or (a bare name) anywhere in the package."""
+    places = (ROOT / path, PACKAGE / path)
+    return any(place.exists() for place in places) or ("/" not in path and any(PACKAGE.rglob(path)))
+
+
+def paths(text: str) -> Iterator[str]:
+    """What looks like a path of the repository: links, and code that ends like a file or a folder of it."""
+    yield from (target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target)
+    for code in inline_code(text):
+        if re.fullmatch(r"[\w.-]*[\w/.-]*(\.(py|yaml|md|txt|toml|yml)|/)", code) and not code.startswith(("/", ".lab")):
+            yield code
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_exists(document: Path) -> None:
+    """Links and file names lead somewhere."""
+    text = document.read_text()
+    missing = [path for path in paths(text) if not (document.parent / path).exists() and not exists(path)]
+    assert [path for path in missing if path != ABSENT_ON_PURPOSE] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_anchor_exists(document: Path) -> None:
+    """A link within the document leads to one of its headings, by GitHub's rule for anchors."""
+    text = document.read_text()
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def test_the_tree_is_the_real_one() -> None:
+    """Everything in the picture of the code is there."""
+    (tree,) = [block for block in code_blocks(section(README, "How it is built")) if "connectivity_operator/" in block]
+    names = set(re.findall(r"[\w/]+(?:\.py|/)|tests/\w+", tree))
+    assert len(names) > 20
+    assert [name for name in sorted(names) if not exists(name) and not exists(f"diagnosis/{name}")] == []
+
+
+# ── permissions and the table ────────────────────────────────────────────────────────────────────────
+def policy(name: str) -> Any:
+    """The policy after the mark of that name, with the lab's names in place of the placeholders."""
+    text = code_blocks(README.split(f"<!-- policy: {name} -->\n", 1)[1], "json")[0]
+    for placeholder, value in PLACEHOLDERS.items():
+        text = text.replace(placeholder, value)
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("service", ["kafka", "postgresql", "opensearch"])
+def test_the_iam_policies_are_those_that_the_lab_enforces(service: str) -> None:
+    """All tests against the lab run under these policies: they are enough, and say what is needed exactly."""
+    assert policy(service) == defaults.operator_policies()[service]
+
+
+def test_the_trust_and_data_access_policies_are_the_labs() -> None:
+    """The same for who may assume the role, and for the second lock of OpenSearch Serverless."""
+    assert policy("trust") == defaults.trust(world.OPERATOR_SERVICE_ACCOUNT)
+    assert policy("data access") == defaults.document()["data_access_policies"]["connectivity-test"]
+
+
+def test_the_table_is_the_one_that_the_operator_creates() -> None:
+    """Who makes `demo_log` by hand makes what the operator would."""
+    statements = " ".join(code_blocks(README, "sql"))
+    found = re.search(r"CREATE TABLE demo_log \(.*?\n\)", statements, flags=re.DOTALL)
+    assert found is not None
+    assert found[0].split() == table.CREATE.split()
+
+
+# ── texts ────────────────────────────────────────────────────────────────────────────────────────────
+def test_every_reason_of_a_condition_is_explained() -> None:
+    """What `conditions` can say stands in the README's section about the status."""
+    said = set(re.findall(r'"([A-Z][A-Za-z]+)"', inspect.getsource(conditions)))
+    said |= {f"{name}Failed" for name in conditions.NAMES.values()}
+    explained = section(README, "Reading the status")
+    assert [word for word in sorted(said) if word not in explained] == []
+
+
+def test_the_example_of_a_failure_is_what_the_catalogue_says() -> None:
+    """Message and remedy are the program's own words."""
+    topic_arn = f"arn:aws:kafka:{world.REGION}:{world.ACCOUNT}:topic/demo/{world.CLUSTER_UUID}/connectivity-test"
+    evidence = {"topic": "connectivity-test", "topic_arn": topic_arn, "principal": world.ROLE_ARN}
+    told = describe(Service.KAFKA, Failure(Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, evidence))
+    shown = " ".join(section(README, "When something is missing").split())
+    assert told.message in shown
+    assert told.remedy in shown
+
+
+# ── the JSON of `check` ──────────────────────────────────────────────────────────────────────────────
+CHECK_JSON = (ROOT / "docs/check-json.md").read_text()
+
+
+def rendered() -> dict[str, Any]:
+    """The document of a check with a failure, a warning and an identity."""
+    failure = Failure(Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, {"topic": "orders"})
+    warning = Failure(Reason.CERTIFICATE_EXPIRES_SOON, Rung.TLS, {})
+    climb = Climb(
+        Service.KAFKA,
+        (RungOutcome(Rung.TLS, Result.WARNED, 0.1), RungOutcome(Rung.AUTHORIZATION, Result.FAILED, 0.1)),
+        failure,
+        (warning,),
+        {"caller_arn": "arn", "method": "WebIdentity"},
+    )
+    made = report([climb], describe, version="1", started=datetime.now(UTC), seconds=1.0)
+    document: dict[str, Any] = json.loads(json_report.render(made))
+    return document
+
+
+def documented(title: str, *, nth: int = 0) -> set[str]:
+    """The fields that one table of the document lists."""
+    tables = re.split(r"\n\n(?!\|)", section(CHECK_JSON, title))
+    with_fields = [part for part in tables if "| field |" in part]
+    return {cells[0].strip("`") for cells in table_rows(with_fields[nth])}
+
+
+def test_the_fields_of_the_json_are_documented() -> None:
+    """Every key that is written is in a table, and no table lists another one."""
+    document = rendered()
+    (service,) = document["services"]
+    top = {*document, *(f"identity.{key}" for key in document["identity"]), *json.loads(json_report.failed("", ""))}
+    assert documented("The document") == top
+    assert documented("The document", nth=1) == set(service)
+    assert documented("The document", nth=2) == set(service["rungs"][0])
+    assert all(f"`{key}`" in CHECK_JSON for key in service["warnings"][0])
+
+
+def test_the_example_of_the_json_has_the_shape_of_the_real_one() -> None:
+    """The same keys at every level."""
+
+    def shape(value: Any) -> Any:
+        match value:
+            case {"evidence": _}:
+                return sorted(value)
+            case Mapping():
+                return {key: shape(item) for key, item in value.items()}
+            case [first, *_]:
+                return [shape(first)]
+            case _:
+                return None
+
+    (example,) = code_blocks(CHECK_JSON, "json")
+    real = rendered()
+    real["services"][0]["warnings"] = []
+    assert shape(json.loads(example)) == shape(real)
+    assert json.loads(example)["schemaVersion"] == json_report.SCHEMA_VERSION
+
+
+# ── logs ─────────────────────────────────────────────────────────────────────────────────────────────
+LOGS = (ROOT / "docs/logs.md").read_text()
+
+
+def test_every_common_key_of_a_log_line_is_documented() -> None:
+    """The keys that come first are explained."""
+    keys = {key for cells in table_rows(section(LOGS, "Logs")) for key in re.findall(r"`(\w+)`", cells[0])}
+    assert keys == set(logs.ORDER)
+
+
+def test_every_documented_event_is_logged_somewhere() -> None:
+    """The words of an event are searched for and alerted on; they stand in the code as in the document."""
+    source = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    events = {event for cells in table_rows(section(LOGS, "Events")) for event in re.findall(r"`([^`]+)`", cells[0])}
+    assert len(events) > 20
+    assert [event for event in sorted(events) if event.strip("… ") not in source] == []
