@@ -45,6 +45,8 @@ def run() -> None:
 
     settings = _settings()
     logs.configure(settings.log_level, settings.log_format)
+    if settings.postgres_password:
+        logs.hide(settings.postgres_password.get_secret_value())
     try:
         host = Operator(settings)
     except (SettingsError, PolicyError) as error:

@@ -51,6 +51,9 @@ class Identity(Protocol):
     def refresh_failure(self) -> DependencyError | None:
         """Why the last refresh failed, while older credentials are still good enough to go on with; else None."""
 
+    def endpoint(self) -> str:
+        """Host of the STS that is asked."""
+
     async def caller(self) -> Caller:
         """``sts:GetCallerIdentity``, which needs no permission."""
 
@@ -332,7 +335,10 @@ class ResourceApi(Protocol):
     """What the status writer needs of the API server."""
 
     async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> None:
-        """Merge-patch ``/status``. Raises `ObjectGone`, or any `ConnectivityError` for a passing fault."""
+        """Replace the whole ``/status`` of exactly this object.
+
+        Raises `ObjectGone`, or any `ConnectivityError` for a passing fault.
+        """
 
     async def post_event(self, ref: ObjectRef, *, kind: str, reason: str, message: str, at: datetime) -> None:
         """``kind`` is ``Normal`` or ``Warning``. Best effort: raises `ConnectivityError`."""

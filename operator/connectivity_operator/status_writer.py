@@ -110,9 +110,11 @@ class StatusWriter:
                     return
                 missing_since = missing_since or now
                 await asyncio.sleep(GONE_AFTER)
-            except ConnectivityError:
+            except ConnectivityError as error:
                 missing_since = None
-                self._log.warning("status not written, trying again", action="status", status="retrying")
+                self._log.warning(
+                    "status not written, trying again", action="status", status="retrying", detail=str(error)
+                )
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
             else:
@@ -132,7 +134,9 @@ class StatusWriter:
                 await self._api.post_event(
                     self._ref, kind=event.kind, reason=event.reason, message=event.message, at=event.at
                 )
-            except ConnectivityError:
-                self._log.warning("event not posted", action="event", status="retrying", reason=event.reason)
+            except ConnectivityError as error:
+                self._log.warning(
+                    "event not posted", action="event", status="retrying", reason=event.reason, detail=str(error)
+                )
                 return
             self._events = self._events[1:]
