@@ -16,6 +16,7 @@ from connectivity_operator import conditions, logs
 from connectivity_operator.adapters.postgresql import table
 from connectivity_operator.cli import cli
 from connectivity_operator.diagnosis.catalogue import describe
+from connectivity_operator.diagnosis.kafka import msk
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 from connectivity_operator.reports import json as json_report
@@ -207,9 +208,12 @@ def test_every_reason_of_a_condition_is_explained() -> None:
 
 def test_the_example_of_a_failure_is_what_the_catalogue_says() -> None:
     """Message and remedy are the program's own words."""
-    topic_arn = f"arn:aws:kafka:{world.REGION}:{world.ACCOUNT}:topic/demo/{world.CLUSTER_UUID}/connectivity-test"
-    evidence = {"topic": "connectivity-test", "topic_arn": topic_arn, "principal": world.ROLE_ARN}
-    told = describe(Service.KAFKA, Failure(Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, evidence))
+    evidence = {
+        "topic": "invoices",
+        "topic_arn": msk.topic_arn(world.CLUSTER_ARN, "invoices"),
+        "principal": world.ROLE_ARN,
+    }
+    told = describe(Service.KAFKA, Failure(Reason.DESCRIBE_TOPIC_DENIED, Rung.AUTHORIZATION, evidence))
     shown = " ".join(section(README, "When something is missing").split())
     assert told.message in shown
     assert told.remedy in shown
