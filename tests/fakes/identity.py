@@ -27,6 +27,9 @@ class FakeIdentity:
     def refresh_failure(self) -> DependencyError | None:
         return self.failing_refresh
 
+    def endpoint(self) -> str:
+        return self.answer.endpoint
+
     async def caller(self) -> Caller:
         if self.caller_failure:
             raise self.caller_failure

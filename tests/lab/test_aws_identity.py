@@ -20,6 +20,7 @@ from connectivity_operator.reasons import Reason, Service
 from lab import certificates, world
 from lab.iam import control, pod_identity
 from lab.kubernetes import access
+from tests.fakes.peers import http_proxy, listening
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account", "pod")]
 
@@ -335,8 +336,33 @@ async def test_the_authorities_of_the_settings_are_needed_and_enough(monkeypatch
     await strict.close()
     assert (error.reason, error.evidence["detail"]) == (
         Reason.STS_UNREACHABLE,
-        "its certificate is not trusted or out of date",
+        "its certificate is not trusted",
     )
+
+
+async def test_a_proxy_that_is_not_there_is_named_without_its_password(
+    identity: AwsIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS is an HTTPS service like others; NO_PROXY is a remedy."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.77.0.99:3128")
+    error = await refusal(identity)
+    assert error.reason is Reason.PROXY_UNREACHABLE
+    assert (error.evidence["host"], error.evidence["port"]) == ("127.77.0.99", "3128")
+    assert not any("secret" in value for value in error.evidence.values())
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(407, Reason.PROXY_AUTHENTICATION_REQUIRED), (403, Reason.PROXY_REFUSED)]
+)
+async def test_a_proxy_that_opens_no_tunnel(
+    identity: AwsIdentity, monkeypatch: pytest.MonkeyPatch, status: int, reason: Reason
+) -> None:
+    """Its answer to CONNECT says why."""
+    async with listening(http_proxy(f"HTTP/1.1 {status} No\r\n\r\n".encode())) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        error = await refusal(identity)
+    assert error.reason is reason
+    assert error.evidence["status"] == str(status)
 
 
 async def test_without_a_region_the_global_endpoint_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,4 +451,5 @@ async def test_waiting_for_sts_does_not_stop_the_loop(identity: AwsIdentity, mon
     assert climbed.failure is not None
     assert climbed.failure.reason is Reason.STS_UNREACHABLE
     assert climbed.failure.evidence["limit"] == "0.5"
+    assert climbed.failure.evidence["host"] == STS
     assert max(gaps) < 2  # a blocked loop would have waited 5 s for STS

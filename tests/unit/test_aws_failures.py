@@ -42,7 +42,7 @@ def answered(code: str, message: str = "", *, operation: str = "AssumeRoleWithWe
         (aws.ProfileNotFound(profile="x"), Reason.NO_CREDENTIALS),
         (aws.CredentialRetrievalError(provider="custom-process", error_msg="x"), Reason.NO_CREDENTIALS),
         (aws.ReadTimeoutError(endpoint_url="https://sts.eu-west-2.amazonaws.com/"), Reason.STS_UNREACHABLE),
-        (aws.ProxyConnectionError(proxy_url="http://user:secret@proxy:3128"), Reason.STS_UNREACHABLE),
+        (aws.ProxyConnectionError(proxy_url="http://user:secret@proxy:3128"), Reason.PROXY_UNREACHABLE),
         (PermissionError(errno.EACCES, "denied", TOKEN_FILE), Reason.WEB_IDENTITY_TOKEN_UNREADABLE),
         (FileNotFoundError(errno.ENOENT, "absent", "/var/run/other"), Reason.POD_IDENTITY_UNAVAILABLE),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), Reason.WEB_IDENTITY_TOKEN_INVALID),

@@ -28,6 +28,7 @@ async def test_a_passed_rung_knows_the_caller() -> None:
     assert result.warnings == ()
     assert result.evidence == {
         "service_account": "operator",
+        "host": "sts.eu-west-2.amazonaws.com",
         "method": "WebIdentity",
         "principal": ROLE_ARN,
         "caller_arn": CALLER_ARN,

@@ -6,6 +6,7 @@ credentials to go on with: a refresh or a question to STS that fails while older
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from connectivity_operator.diagnosis.ladder import Climb, Notes, Step, climb
@@ -41,10 +42,18 @@ class IdentityCheck:
 
     async def climb(self) -> Climb:
         """One rung, afresh; never raises but on cancellation."""
-        step = Step(Rung.IDENTITY, self._run, self._limit, Reason.STS_UNREACHABLE)
-        return await climb(Service.IDENTITY, [step], known=self._known)
+        step = Step(Rung.IDENTITY, self._run, self._limit + 1, Reason.STS_UNREACHABLE)
+        return await climb(Service.IDENTITY, [step], known={**self._known, "host": self._identity.endpoint()})
 
     async def _run(self, notes: Notes) -> None:
+        try:
+            async with asyncio.timeout(self._limit):
+                await self._check(notes)
+        except TimeoutError:
+            evidence = {"detail": "it does not answer", "limit": f"{self._limit:g}"}
+            raise DependencyError(Service.IDENTITY, Reason.STS_UNREACHABLE, evidence=evidence) from None
+
+    async def _check(self, notes: Notes) -> None:
         method = await self._identity.ensure_credentials()
         notes.add(method=method)
         if warning := _METHOD_WARNINGS.get(method):
@@ -78,7 +87,7 @@ def facts(caller: Caller) -> dict[str, str]:
     return {"principal": caller.role_arn, "caller_arn": caller.arn, "account": account, "partition": partition}
 
 
-def step(share: Callable[[], Awaitable[Climb]], *, limit: float = LIMIT + 1) -> Step:
+def step(share: Callable[[], Awaitable[Climb]], *, limit: float = LIMIT + 2) -> Step:
     """The identity rung of one service: the result of the shared climb as if it were this service's own."""
 
     async def run(notes: Notes) -> None:

@@ -6,9 +6,8 @@ them apart. No text of botocore is passed on.
 
 from __future__ import annotations
 
-import socket
-import ssl
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as aws
 
 from connectivity_operator.adapters.aws.web_identity import ROLE_VARIABLE, TOKEN_FILE_VARIABLE
+from connectivity_operator.adapters.connection_errors import network_reason
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import Reason, Rung, Service
 
@@ -49,14 +49,22 @@ _TOKEN_PARAMETER = ("webIdentityToken", "WebIdentityToken")
 _CALLER = {"ExpiredToken": Reason.CREDENTIALS_EXPIRED, "ExpiredTokenException": Reason.CREDENTIALS_EXPIRED}
 """Codes of a signed request; every other refusal means that the keys are wrong or were withdrawn."""
 
-_NETWORK: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "its name does not resolve"),
-    (ssl.SSLCertVerificationError, "its certificate is not trusted or out of date"),
-    (ConnectionRefusedError, "it refuses the connection"),
-    (ConnectionResetError, "it closes the connection"),
-    (TimeoutError, "it does not answer"),
-)
-"""What lies at the bottom of botocore's connection errors, in our words."""
+_NETWORK = {
+    Reason.NAME_NOT_RESOLVED: "its name does not resolve",
+    Reason.RESOLVER_UNAVAILABLE: "the resolver does not answer",
+    Reason.CONNECTION_REFUSED: "it refuses the connection",
+    Reason.CONNECTION_RESET: "it closes the connection",
+    Reason.CONNECTION_TIMEOUT: "it does not answer",
+    Reason.REQUEST_TIMEOUT: "it does not answer",
+    Reason.NETWORK_UNREACHABLE: "there is no route to it",
+    Reason.CERTIFICATE_UNTRUSTED: "its certificate is not trusted",
+    Reason.CERTIFICATE_EXPIRED: "its certificate has expired",
+    Reason.CERTIFICATE_NOT_YET_VALID: "its certificate is not valid yet",
+    Reason.CERTIFICATE_NAME_MISMATCH: "its certificate is for another name",
+    Reason.TLS_NOT_SPOKEN: "it does not speak TLS",
+    Reason.TLS_HANDSHAKE_FAILED: "TLS with it fails",
+}
+"""STS has one reason for everything below HTTP; this is the detail that tells them apart."""
 
 _CLOCK_TEXTS = ("Signature expired", "Signature not yet current")
 
@@ -95,7 +103,7 @@ def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, st
         case aws.CredentialRetrievalError():
             return _retrieval(error)
         case aws.ConnectionError() | aws.HTTPClientError():
-            return Reason.STS_UNREACHABLE, _unreachable(error)
+            return _unreachable(error)
         case aws.BotoCoreError():
             return _configuration(error)
         case OSError():
@@ -174,38 +182,27 @@ def _retrieval(error: aws.CredentialRetrievalError) -> tuple[Reason, dict[str, s
     }
 
 
-def _unreachable(error: aws.BotoCoreError) -> dict[str, str]:
-    """``host`` and a ``detail`` of ours: what the network did."""
+def _unreachable(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
+    """No answer of STS: what the network did, or the proxy before it."""
+    if isinstance(error, aws.ProxyConnectionError):
+        return _proxy(error)
     url = urlsplit(str(_said(error, "endpoint_url") or ""))
     found = {"host": url.hostname} if url.hostname else {}
-    return {**found, "detail": _network_detail(error)}
+    # botocore lets urllib3 compare the names, which has an error of its own for that.
+    cause = error.__context__ and error.__context__.args[:1]
+    mismatch = isinstance(error, aws.SSLError) and "CertificateError" in repr(cause)
+    reason = Reason.CERTIFICATE_NAME_MISMATCH if mismatch else network_reason(error)
+    return Reason.STS_UNREACHABLE, {**found, "detail": _NETWORK.get(reason, "the connection fails")}
 
 
-def _network_detail(error: aws.BotoCoreError) -> str:
-    if isinstance(error, aws.ProxyConnectionError):
-        return "the proxy named in HTTPS_PROXY cannot be reached"
-    causes = list(_chain(error))
-    for kind, text in _NETWORK:
-        if any(isinstance(cause, kind) for cause in causes):
-            return text
-    if isinstance(error, aws.SSLError):
-        # botocore lets urllib3 compare the names, which has an error of its own for that.
-        mismatch = any(type(cause).__name__ == "CertificateError" for cause in causes)
-        return "its certificate is for another name" if mismatch else "TLS with it fails"
-    timeout = isinstance(error, aws.ConnectTimeoutError | aws.ReadTimeoutError)
-    return "it does not answer" if timeout else "the connection fails"
+def _proxy(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
+    """``host`` and ``port`` are the proxy's; its URL may hold a password."""
+    url = urlsplit(str(_said(error, "proxy_url") or ""))
+    found = {"host": url.hostname or "", "port": str(url.port or "")}
+    if answered := re.search(r"failed: (\d{3})", str(_said(error, "error"))):
+        found["status"] = answered[1]
+    reason = network_reason(error, proxied=True)
+    return (reason if reason in _PROXY else Reason.PROXY_UNREACHABLE), found
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Everything that an exception says caused it: botocore keeps urllib3's in ``kwargs``, urllib3 in ``args``."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        waiting += [one.__cause__, one.__context__, *one.args, getattr(one, "reason", None)]
-        if isinstance(one, aws.BotoCoreError):
-            waiting.append(_said(one, "error"))
+_PROXY = (Reason.PROXY_REFUSED, Reason.PROXY_AUTHENTICATION_REQUIRED)

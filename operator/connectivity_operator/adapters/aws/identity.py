@@ -105,6 +105,9 @@ class AwsIdentity:
     def refresh_failure(self) -> DependencyError | None:
         return self._failure
 
+    def endpoint(self) -> str:
+        return self._session.endpoint
+
     async def credentials(self) -> Frozen:
         """Unexpired credentials, frozen. Waits for a renewal only when the present ones are about to end."""
         await self._renew_if_due(wait=self._held is None or self._held.ends_within(MARGIN))

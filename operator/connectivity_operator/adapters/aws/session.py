@@ -18,6 +18,9 @@ from botocore.config import Config
 SESSION_NAME = "connectivity-operator"
 """A fixed one: botocore's default changes with every refresh, and with it the principal that Kafka sees."""
 
+GLOBAL_STS = "sts.amazonaws.com"
+"""What botocore asks without a region."""
+
 # botocore's defaults are 60 s and three attempts, twice over while credentials are fetched.
 CLIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
 
@@ -37,7 +40,7 @@ class Session:
         self.botocore.register("after-call.sts", self._answered)
         self.skew: float | None = None
         """Seconds that our clock is ahead of STS's; None until it has answered."""
-        self.endpoint = ""
+        self.answered_by = ""
         """Host of the STS that answered last."""
 
     @property
@@ -45,9 +48,16 @@ class Session:
         configured: str | None = self.botocore.get_config_variable("region")
         return configured
 
+    @property
+    def endpoint(self) -> str:
+        """Host of the STS that is asked: which one answered or, before that, the usual one of the region."""
+        if self.answered_by or not self.region:
+            return self.answered_by or GLOBAL_STS
+        return f"sts.{self.region}.amazonaws.com{'.cn' if self.region.startswith('cn-') else ''}"
+
     def _answered(self, **event: Any) -> None:
         """Called by botocore for every answer of STS, errors included, also to calls of its own for credentials."""
         answer = event["http_response"]
-        self.endpoint = urlsplit(answer.url).hostname or ""
+        self.answered_by = urlsplit(answer.url).hostname or ""
         if date := answer.headers.get("Date"):
             self.skew = time.time() - parsedate_to_datetime(date).timestamp()

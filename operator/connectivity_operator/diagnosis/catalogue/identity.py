@@ -80,7 +80,7 @@ ENTRIES = (
     ),
     Entry(
         Reason.STS_UNREACHABLE, Rung.IDENTITY, Kind.TRANSIENT, Healer.NETWORK,
-        "STS at {host} cannot be reached from the pod.",
+        "STS at {host} cannot be reached from the pod: {detail}.",
         "Create the VPC endpoint com.amazonaws.{region}.sts with private DNS, or give the pod a way out (NAT); open "
         "port 443 to it.",
     ),

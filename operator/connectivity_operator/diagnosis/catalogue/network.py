@@ -7,7 +7,7 @@ from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
 
 SERVICES = DEPENDENCIES
-HTTPS_SERVICES = (Service.OPENAI, Service.OPENSEARCH)
+HTTPS_SERVICES = (Service.IDENTITY, Service.OPENAI, Service.OPENSEARCH)
 
 ENTRIES = (
     Entry(
