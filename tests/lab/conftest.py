@@ -18,7 +18,8 @@ def lab_names(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return resolve(world.names().get(host, host), *args, **kwargs)
+        name = host.decode() if isinstance(host, bytes) else host  # anyio asks for bytes
+        return resolve(world.names().get(name, host), *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):

@@ -38,6 +38,7 @@ _BEFORE_THE_PROXY = {
     Reason.RESOLVER_UNAVAILABLE,
     Reason.NETWORK_UNREACHABLE,
 }
+_OF_THE_PROXY = {Reason.PROXY_UNREACHABLE, Reason.PROXY_AUTHENTICATION_REQUIRED, Reason.PROXY_REFUSED}
 
 
 def network_reason(error: BaseException, *, proxied: bool = False) -> Reason:
@@ -55,12 +56,12 @@ def network_reason(error: BaseException, *, proxied: bool = False) -> Reason:
     return Reason.SERVICE_UNAVAILABLE
 
 
-def proxy_evidence(proxy: str | None) -> dict[str, str]:
-    """``proxy`` as host:port, without user and password; nothing for a direct connection."""
-    if proxy is None:
+def proxy_evidence(reason: Reason, proxy: str | None) -> dict[str, str]:
+    """``host`` and ``port`` of the proxy if ``reason`` is about the way to it or its answer; otherwise nothing."""
+    if proxy is None or reason not in _OF_THE_PROXY:
         return {}
     url = urlsplit(proxy)
-    return {"proxy": f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}"}
+    return {"host": url.hostname or "", "port": str(url.port or (443 if url.scheme == "https" else 80))}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

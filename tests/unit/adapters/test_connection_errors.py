@@ -127,7 +127,9 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     assert network_reason(error) is Reason.SERVICE_UNAVAILABLE
 
 
-def test_a_proxys_password_is_no_evidence() -> None:
-    """Only its address is told."""
-    assert proxy_evidence("http://me:secret@proxy.example:3128") == {"proxy": "proxy.example:3128"}
-    assert proxy_evidence(None) == {}
+def test_failures_of_the_proxy_are_about_its_address_and_never_about_its_password() -> None:
+    """Every other failure is about the server behind it."""
+    proxy = "http://me:secret@proxy.example:3128"
+    assert proxy_evidence(Reason.PROXY_REFUSED, proxy) == {"host": "proxy.example", "port": "3128"}
+    assert proxy_evidence(Reason.CERTIFICATE_UNTRUSTED, proxy) == {}
+    assert proxy_evidence(Reason.PROXY_UNREACHABLE, None) == {}

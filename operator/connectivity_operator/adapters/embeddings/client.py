@@ -119,8 +119,8 @@ class OpenAIEmbedder:
         return answer.content
 
     def _unanswered(self, reason: Reason, model: str) -> DependencyError:
-        evidence = {**self._server(), "model": model, "limit": f"{self._timeout:g}", **proxy_evidence(self._proxy)}
-        return DependencyError(Service.OPENAI, reason, evidence=evidence)
+        evidence = {**self._server(), "model": model, "limit": f"{self._timeout:g}"}
+        return DependencyError(Service.OPENAI, reason, evidence={**evidence, **proxy_evidence(reason, self._proxy)})
 
     def _server(self) -> dict[str, str]:
         url = self._client.base_url

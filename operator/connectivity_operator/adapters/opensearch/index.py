@@ -77,7 +77,7 @@ class OpenSearchIndex:
         self._service = service
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._evidence = {**_known(url.hostname or "", url.port or 443, region), **proxy_evidence(proxy)}
+        self._evidence = _known(url.hostname or "", url.port or 443, region)
         self._credentials = credentials
         self._signature = Signature(region=region or "", service=service) if credentials else None
         self._route = Route(ca_bundle, self._signature, proxy)
@@ -107,9 +107,14 @@ class OpenSearchIndex:
         """See `ports.VectorIndex`. Raises `IndexNotFound` for an absent index instead of letting it be made anew."""
         return await self._run(lambda: self._write(index, documents), self._write_timeout, index)
 
+    async def remove(self, index: str, document_id: str) -> None:
+        """See `ports.VectorIndex`."""
+        await self._run(lambda: self._delete(index, document_id), self._timeout, index)
+
     async def probe_write(self, index: str) -> None:
         """See `ports.VectorIndex`."""
-        await self._run(lambda: self._probe_write(index), self._timeout, index)
+        absent = f"connectivity-test-{uuid.uuid4()}"
+        await self._run(lambda: self._delete(index, absent), self._timeout, index)
 
     async def probe_access(self) -> None:
         """See `ports.VectorIndex`. Asks for ``/`` on a connection of its own.
@@ -209,12 +214,12 @@ class OpenSearchIndex:
             return str(item["_id"])
         return item_failure(item, evidence=self._facts(index))
 
-    def _probe_write(self, index: str) -> None:
+    def _delete(self, index: str, document_id: str) -> None:
         def send() -> None:
             try:
-                self._client.delete(index=index, id=f"connectivity-test-{uuid.uuid4()}")
+                self._client.delete(index=index, id=document_id)
             except Refused as refused:
-                if refused.answer.status != 404 or b'"not_found"' not in refused.answer.content:
+                if refused.answer.status != HTTPStatus.NOT_FOUND or b'"not_found"' not in refused.answer.content:
                     raise
 
         self._ask(Asked.DELETE, index, send)
@@ -222,8 +227,8 @@ class OpenSearchIndex:
     def _probe_access(self) -> None:
         def send() -> None:
             response = get(self._route, f"{self._endpoint}/", timeout=self._patience(self._timeout))
-            served = response.status_code == 200 and response.content.lstrip().startswith(b"{")
-            if not served and (response.status_code != 404 or response.content):
+            served = response.status_code == HTTPStatus.OK and response.content.lstrip().startswith(b"{")
+            if not served and (response.status_code != HTTPStatus.NOT_FOUND or response.content):
                 raise Refused(response)
 
         try:
@@ -244,7 +249,8 @@ class OpenSearchIndex:
         except opensearchpy.SerializationError as error:
             raise self._error(Reason.UNEXPECTED_ANSWER, index, status="200") from error
         except requests.RequestException as error:
-            raise self._error(network_reason(error, proxied=self._route.proxy is not None), index) from error
+            reason = network_reason(error, proxied=self._route.proxy is not None)
+            raise self._error(reason, index, **proxy_evidence(reason, self._route.proxy)) from error
 
     # ── on the event loop ────────────────────────────────────────────────────────────────────────────
     async def _run(self, call: Callable[[], T], limit: float, index: str | None) -> T:
