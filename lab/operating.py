@@ -10,13 +10,14 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from lab import operator_env, paths, processes, world
 from lab.kafka import admin as kafka
@@ -243,3 +244,29 @@ def committed(resource: Resource) -> dict[tuple[str, int], int]:
 def ends(topic: str) -> dict[int, int]:
     """End offset of every partition."""
     return asyncio.run(kafka.end_offsets(topic))
+
+
+class Load:
+    """A few messages a second for as long as the block lasts."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic, self.sent = topic, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                send(self.topic, texts(f"load {self.sent}", 5))
+                self.sent += 5
+            except Exception:
+                time.sleep(0.5)
+            time.sleep(0.5)

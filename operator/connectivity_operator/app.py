@@ -114,9 +114,7 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine(
-    settings: Settings, probed: Callable[[Climb], None] = lambda climb: None
-) -> AsyncIterator[Engine]:
+async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda climb: None) -> AsyncIterator[Engine]:
     """Open what is shared; closes it in reverse order. ``probed`` hears of every climb that is really made."""
     async with AsyncExitStack() as stack:
         context = trust.context(settings.extra_ca_file)
@@ -225,7 +223,7 @@ def kubernetes_api(settings: Settings) -> AbstractAsyncContextManager[ResourceAp
     return KubernetesApi(component=settings.operator_name)
 
 
-NewPipeline = Callable[[Order, Status, Callable[[], None], Pace | None], Pipeline]
+NewPipeline = Callable[[Order, Status, Callable[[], None], Pace], Pipeline]
 
 
 def shared_pipelines(shared: Engine) -> NewPipeline:
@@ -233,7 +231,7 @@ def shared_pipelines(shared: Engine) -> NewPipeline:
     budget = Budget()
     embedder, index, rows = SharedEmbedder(shared.embedder), SharedIndex(shared.index), SharedRows(shared.rows)
 
-    def new(order: Order, before: Status, changed: Callable[[], None], pace: Pace | None) -> Pipeline:
+    def new(order: Order, before: Status, changed: Callable[[], None], pace: Pace) -> Pipeline:
         ref, spec = order.resource.ref, order.resource.spec
         work = Work(
             namespace=ref.namespace,

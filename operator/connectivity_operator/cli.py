@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a dependency failed, 2 usage or settings, 130 interrupted.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 import time
 from collections.abc import Coroutine
@@ -60,6 +61,7 @@ def run() -> None:
 @click.option("--model", help="Embedding model; default: OPENAI_EMBEDDING_MODEL.")
 @click.option("--dimensions", type=click.IntRange(1, 16000), help="Length of the vectors.")
 @click.option("-f", "--file", "file", type=click.File(), help="Take topics, index and model from a resource's YAML.")
+@click.option("--create", is_flag=True, help="Create the index if it is absent; otherwise nothing is created.")
 @click.option("--only", help="Comma-separated: kafka, openai, opensearch, postgresql.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def check(
@@ -68,6 +70,7 @@ def check(
     model: str | None,
     dimensions: int | None,
     file: TextIO | None,
+    create: bool,
     only: str | None,
     output: str,
 ) -> None:
@@ -78,7 +81,7 @@ def check(
     try:
         settings = _settings()
         spec = _spec(file) if file else None
-        target = _target(settings, spec, topics, index, model, dimensions)
+        target = _target(settings, spec, topics, index, model, dimensions, create=create)
         services = _services(only)
     except click.ClickException as error:
         if output == "json":
@@ -183,14 +186,21 @@ def _target(
     index: str | None,
     model: str | None,
     dimensions: int | None,
+    *,
+    create: bool,
 ) -> Target:
     chosen = model or (spec.model if spec else None) or settings.openai_embedding_model
     asked = dimensions or (spec.dimensions if spec else None)
+    named = frozenset(topics) or (spec.topics if spec else frozenset())
     return Target(
-        topics=frozenset(topics) or (spec.topics if spec else frozenset()),
+        topics=named,
         index=index or (spec.index if spec else None),
         model=chosen,
-        dimensions=native_dimensions(chosen, asked) if asked is None else asked,
+        dimensions=native_dimensions(chosen, asked),
+        # A group of its own: a resource's group must not be disturbed, and joining proves the right to.
+        group=f"connectivity-test.check.{secrets.token_hex(4)}" if named else None,
+        join=True,
+        create=create,
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from connectivity_operator import status
+from connectivity_operator import models, status
 from connectivity_operator.conditions import CONNECTED, Facts, Flow, Judged
 from connectivity_operator.diagnosis.catalogue import Explanation
+from connectivity_operator.diagnosis.embeddings import model_key
 from connectivity_operator.diagnosis.engine import Diagnosis
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome, join
@@ -98,6 +99,8 @@ class Duty:
             for service in DEPENDENCIES
         }
         self._request: tuple[str | None, float] | None = None
+        self._model = model_key(order.model, models.dimensions(order.model, spec.dimensions))
+        self._embedded_at: float | None = None
         label = f"{order.resource.ref.namespace}/{order.resource.ref.name}"
         self._tasks = [
             asyncio.create_task(self._pipeline.run(self._stop), name=f"pipeline {label}"),
@@ -147,7 +150,8 @@ class Duty:
         climb = standing.shown
         assert climb is not None  # noqa: S101 (for mypy: the caller has looked)
         rungs = tuple((o.rung.value, o.result.value) for o in climb.outcomes)
-        warnings = tuple((w.reason.value, self._tools.describe(watch.service, w).message) for w in climb.warnings)
+        told = (*climb.warnings, standing.brewing) if standing.brewing else climb.warnings
+        warnings = tuple((w.reason.value, self._tools.describe(watch.service, w).message) for w in told)
         if climb.failure is None:
             return Judged(CONNECTED, generation, rungs=rungs, warnings=warnings)
         words = self._tools.describe(watch.service, climb.failure)
@@ -170,9 +174,14 @@ class Duty:
         return text if all(w.began >= asked for w in self.watches.values()) else None
 
     def _pipeline_changed(self) -> None:
-        for service in self._pipeline.progress.troubles:
+        progress = self._pipeline.progress
+        for service in progress.troubles:
             if service in self.watches:
                 self.watches[service].suspect()
+        if progress.proofs.get(Service.OPENAI) != self._embedded_at:
+            # A real embedding has just been made: no need to pay for the probe's.
+            self._embedded_at = progress.proofs.get(Service.OPENAI)
+            self._tools.diagnosis.witness(self._model)
         self._wake()
 
     def _with_membership(self, climb: Climb) -> Climb:

@@ -211,17 +211,15 @@ class Operator:
             await asyncio.sleep(1.0)
             self._metrics.loop_lag(max(0.0, time.monotonic() - due))
 
-    def _pace(self, namespace: str) -> Pace | None:
-        """The namespace's rate, shared by its pipelines; None when the policy sets none."""
-        per_minute = self._policy.current.max_messages_per_minute(namespace)
-        if per_minute is None:
-            return None
-        return self._paces.setdefault(namespace, Pace(per_minute))
+    def _pace(self, namespace: str) -> Pace:
+        """The namespace's rate, shared by its pipelines."""
+        if namespace not in self._paces:
+            self._paces[namespace] = Pace(self._policy.current.max_messages_per_minute(namespace))
+        return self._paces[namespace]
 
     def _paces_changed(self) -> None:
         for namespace, pace in self._paces.items():
-            if per_minute := self._policy.current.max_messages_per_minute(namespace):
-                pace.change(per_minute)
+            pace.change(self._policy.current.max_messages_per_minute(namespace))
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)

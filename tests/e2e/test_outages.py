@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
 
 import pytest
 
 from lab import runner
-from lab.operating import Resource, account, ends, send, texts, until
+from lab.operating import Load, Resource, account, ends, until
 from tests.e2e.conftest import MakeResource
 
 OUTAGE = 30.0
@@ -20,32 +18,6 @@ REASONS = {
     "LeaderUnavailable", "DatabaseStarting", "ServiceUnavailable", "RequestTimeout", "TLSHandshakeFailed",
 }  # fmt: skip
 """Codes that a person would call right for a server that is not there."""
-
-
-class Load:
-    """A few messages a second for as long as the block lasts."""
-
-    def __init__(self, topic: str) -> None:
-        self.topic, self.sent = topic, 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                send(self.topic, texts(f"load {self.sent}", 5))
-                self.sent += 5
-            except Exception:
-                time.sleep(0.5)
-            time.sleep(0.5)
 
 
 @contextmanager

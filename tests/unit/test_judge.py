@@ -24,7 +24,7 @@ def test_a_refusal_needs_one_confirming_try_a_second_later() -> None:
     """One odd answer during a deployment is not a verdict."""
     first = after((0, PASSED), (60, REFUSED))
     assert first.shown is PASSED
-    assert first.brewing
+    assert first.brewing is REFUSED.failure
     assert first.delay == 1.0
     assert after((0, PASSED), (60, REFUSED), (61, REFUSED)).shown is REFUSED
 

@@ -90,8 +90,12 @@ class EmbeddingsLadder:
             step = Step(Rung.OPERATION, embed, EMBEDDING_LIMIT, Reason.REQUEST_TIMEOUT)
             return by_rung(await self._climb([step]))
 
-        key = ("openai", "model", model, str(expected or ""))
-        return Section(key, (Rung.AUTHORIZATION, Rung.OPERATION), run)
+        return Section(model_key(model, expected), (Rung.AUTHORIZATION, Rung.OPERATION), run)
+
+
+def model_key(model: str, dimensions: int | None) -> tuple[str, ...]:
+    """What the section of a model is shared by; ``dimensions`` as in `models.dimensions`."""
+    return ("openai", "model", model, str(dimensions or ""))
 
 
 def by_rung(embedding: Climb) -> Climb:

@@ -39,7 +39,7 @@ class Diagnosis:
             failed = any(not climb.passed for climb in made)
         return join(climbs)
 
-    def witness(self, *key: str) -> None:
+    def witness(self, key: tuple[str, ...]) -> None:
         """Traffic has proven the section of that key; saves the (paid) probe."""
         self._probes.witness(key)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from connectivity_operator.diagnosis.ladder import Climb
+from connectivity_operator.diagnosis.ladder import Climb, Failure
 from connectivity_operator.reasons import Reason
 
 CONFIRM_AFTER = 1.0
@@ -35,6 +35,8 @@ class Standing:
     """The climb behind the verdict on show; None: never judged in this process."""
     failing_since: float | None = None
     """Monotonic time of the first failure of the present series."""
+    last: Climb | None = None
+    """The newest climb, on show or not."""
     tries: int = 0
     """Failed tries in the present series."""
     last_reason: Reason | None = None
@@ -44,22 +46,23 @@ class Standing:
     """Seconds until the next try."""
 
     @property
-    def brewing(self) -> bool:
-        """A failure has been seen that does not show yet."""
-        return self.failing_since is not None and (self.shown is None or self.shown.passed)
+    def brewing(self) -> Failure | None:
+        """A failure that has been seen and does not show yet: a warning until then."""
+        shown = self.shown is not None and not self.shown.passed
+        return self.last.failure if self.last and not shown else None
 
 
 def judge(standing: Standing, climb: Climb, kind: Kind | None, *, now: float, interval: float) -> Standing:
     """The standing after one more climb. ``kind`` is that of the climb's failure, None when it passed."""
     if climb.failure is None:
-        return Standing(shown=climb, delay=interval)
+        return Standing(shown=climb, last=climb, delay=interval)
     reason = climb.failure.reason
     same = standing.same_reason + 1 if reason is standing.last_reason else 1
     since = now if standing.failing_since is None else standing.failing_since
     tries = standing.tries + 1
     lasting = tries >= TRANSIENT_TRIES and now - since >= TRANSIENT_AFTER
     confirmed = same > 1 if kind is Kind.REFUSED else lasting
-    after = replace(standing, failing_since=since, tries=tries, last_reason=reason, same_reason=same)
+    after = replace(standing, last=climb, failing_since=since, tries=tries, last_reason=reason, same_reason=same)
     already = standing.shown is not None and standing.shown.failure is not None
     if not confirmed:
         return replace(after, delay=CONFIRM_AFTER if kind is Kind.REFUSED else min(RETRY_FIRST, interval))

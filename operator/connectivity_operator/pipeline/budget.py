@@ -33,8 +33,10 @@ class Budget:
         """Bytes that each pipeline can count on."""
         return self.total // max(1, self._members)
 
-    def _leave(self) -> None:
+    def _leave(self, share: Share) -> None:
         self._members -= 1
+        if share in self._waiting:
+            self._waiting.remove(share)
 
     def _wait(self, share: Share) -> None:
         if share not in self._waiting:
@@ -82,4 +84,4 @@ class Share:
     def leave(self) -> None:
         """The pipeline ends: whatever it still holds is given back."""
         self.give(self.held)
-        self._budget._leave()  # noqa: SLF001
+        self._budget._leave(self)  # noqa: SLF001

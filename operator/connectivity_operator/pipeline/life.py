@@ -7,7 +7,7 @@ is free, with whatever is there: a lone message is never delayed, and a backlog 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -111,21 +111,26 @@ class Life:
         try:
             async with asyncio.TaskGroup() as self._group:
                 reader, *others = [
-                    self._group.create_task(coroutine)
-                    for coroutine in (
-                        self._reader.run(), self._membership.run(), self._committer.run(), self._heartbeat(),
-                    )
-                ]  # fmt: skip
+                    self._group.create_task(self._for_life(part))
+                    for part in (self._reader.run, self._membership.run, self._committer.run, self._heartbeat)
+                ]
                 await stop.wait()
+                self._membership.close()
                 await _end([reader])
                 self._backlog.drop(lambda message: True)
                 await self._wait_for(lambda: not self._batches)
                 await _end([*others, *self._batches])
         finally:
-            self._dispatching = False
             if self._timer:
                 self._timer.cancel()
             await self._leave()
+
+    async def _for_life(self, part: Callable[[], Awaitable[None]]) -> None:
+        """A part that ends with the life or ends it; from then on no batch begins (nobody would cancel it)."""
+        try:
+            await part()
+        finally:
+            self._dispatching = False
 
     # ── from records to batches ──────────────────────────────────────────────────────────────────────
     def _accept(self, records: Sequence[Record]) -> None:
@@ -162,14 +167,17 @@ class Life:
 
     def _dispatch(self) -> None:
         """Start batches while there are messages and free workers."""
-        self._timer = None
         while self._dispatching and self._backlog and len(self._batches) < WORKERS:
             now = self._clock()
             if now < self._next_start and len(self._backlog) < MOST_ITEMS:
-                self._timer = asyncio.get_running_loop().call_at(self._next_start, self._dispatch)
+                self._timer = self._timer or asyncio.get_running_loop().call_at(self._next_start, self._on_time)
                 return
             self._next_start = now + SPACING
             self._launch(self._backlog.take())
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._dispatch()
 
     def _launch(self, batch: Sequence[Message]) -> None:
         for message in batch:
@@ -181,6 +189,8 @@ class Life:
     def _land(self, batch: Sequence[Message], task: asyncio.Task[None]) -> None:
         """A batch is done, dropped or failed: its place and its memory are free."""
         self._batches.discard(task)
+        if task.cancelled() or task.exception():
+            self._dispatching = False
         for message in batch:
             message.watermark.flying -= 1
         self._share.give(sum(m.weight for m in batch))

@@ -47,6 +47,11 @@ class Membership:
         self._assignment = 0
         self._placed = asyncio.Event()
         self._to_place = asyncio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """We are about to leave: what is assigned from now on gets no position."""
+        self._closed = True
 
     @property
     def settled(self) -> bool:
@@ -73,7 +78,7 @@ class Membership:
         self._unplaced |= partitions
         self._journal.note("partitions assigned", "assign", partitions=len(partitions))
         self._moved()
-        if not partitions:
+        if not partitions or self._closed:
             return
         self._placed.clear()
         self._to_place.set()

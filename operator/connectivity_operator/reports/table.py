@@ -5,8 +5,9 @@ Readable at 80 columns and without colour: marks and words carry the meaning, co
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from connectivity_operator.diagnosis.catalogue import SERVICE_NAMES, Explanation
@@ -20,6 +21,7 @@ MARKS = {
     Result.FAILED: ("✗", "bold red"),
     Result.SKIPPED: ("–", "dim"),
 }
+INDENT = 6
 SHOWN = ("principal", "host", "address", "topics", "brokers", "model", "dimensions", "index", "database", "variable")
 """Evidence worth a word beside a passed rung."""
 
@@ -65,10 +67,17 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _words(words: Explanation, console: Console) -> None:
-    console.print(Padding(Text(f"{words.reason}: {words.message}"), (0, 0, 0, 6)))
-    console.print(Padding(Text(f"Fix: {words.remedy}", style="cyan"), (0, 0, 0, 6)))
+    _paragraph(f"{words.reason}: {words.message}", "", console)
+    _paragraph(f"Fix: {words.remedy}", "cyan", console)
     if words.runbook:
-        console.print(Padding(Text(f"See: {words.runbook}", style="dim"), (0, 0, 0, 6)))
+        _paragraph(f"See: {words.runbook}", "dim", console)
+
+
+def _paragraph(text: str, style: str, console: Console) -> None:
+    # An ARN that does not fit is left whole for the terminal to fold: it is there to be copied.
+    lines = textwrap.wrap(text, console.width - INDENT, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        console.print(Text(" " * INDENT + line, style=style), soft_wrap=True)
 
 
 def _summary(report: Report, console: Console) -> None:

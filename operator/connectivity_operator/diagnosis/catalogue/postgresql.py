@@ -77,7 +77,7 @@ ENTRIES = (
     Entry(
         Reason.INSERT_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may not insert into demo_log.",
-        "GRANT SELECT, INSERT ON demo_log TO {user}; GRANT USAGE ON SEQUENCE demo_log_id_seq TO {user};",
+        "GRANT INSERT ON demo_log TO {user}; GRANT USAGE ON SEQUENCE demo_log_id_seq TO {user};",
     ),
     Entry(
         Reason.IDENTIFIERS_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
