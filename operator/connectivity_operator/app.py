@@ -215,6 +215,7 @@ def _rows(settings: Settings, aws: AwsIdentity) -> PostgresRowLog | None:
         user=user,
         password=secret,
         context=trust.context(settings.extra_ca_file, settings.postgres_ca_file),
+        iam=settings.postgresql_use_iam_auth,
     )
 
 

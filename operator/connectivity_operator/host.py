@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,9 @@ class Operator:
     async def startup(self) -> None:
         """Open what is shared, climb all four dependencies once, begin to serve metrics."""
         settings = self._settings
+        # Name lookups of all clients run in it; with the default of a few threads a resolver that hangs for one
+        # dependency would delay the others.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="lookup"))
         self._log.info("service started", action="start", status="ok", version=__version__, settings=settings.visible())
         shared = await self._stack.enter_async_context(engine(settings, self._probed))
         api = await self._stack.enter_async_context(kubernetes_api(settings))

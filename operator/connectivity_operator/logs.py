@@ -52,6 +52,8 @@ QUIET = {
     "httpcore2": logging.WARNING,
     "urllib3": logging.WARNING,
     "botocore": logging.WARNING,
+    # A traceback for every renewal that fails, which the identity rung reports anyway.
+    "botocore.credentials": logging.CRITICAL,
     "boto3": logging.WARNING,
     "kubernetes": logging.WARNING,
     "aws_msk_iam_sasl_signer": logging.WARNING,

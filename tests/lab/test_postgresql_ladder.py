@@ -10,7 +10,7 @@ import pytest
 
 from connectivity_operator import trust
 from connectivity_operator.adapters.aws import AwsIdentity
-from connectivity_operator.adapters.postgresql import PostgresRowLog
+from connectivity_operator.adapters.postgresql import PostgresRowLog, table
 from connectivity_operator.diagnosis import catalogue
 from connectivity_operator.diagnosis.identity import IdentityCheck
 from connectivity_operator.diagnosis.ladder import Climb
@@ -86,13 +86,13 @@ def failed(result: Climb) -> tuple[Rung, Reason]:
 
 
 async def test_every_rung_is_climbed_and_nothing_is_left_behind(settings: Settings, identity: AwsIdentity) -> None:
-    """From the settings to an insert; the table exists afterwards, and is empty."""
+    """From the settings to an insert; the table that was absent is absent again."""
     result = await climbed(settings, identity)
     assert result.failure is None
     assert [(outcome.rung, outcome.result) for outcome in result.outcomes] == [(rung, Result.PASSED) for rung in Rung]
     assert result.evidence["issuer"] == "Lab RDS CA"
     assert result.evidence["principal"] == world.ROLE_ARN
-    assert psql("SELECT count(*) FROM demo_log;") == "0"
+    assert psql("SELECT to_regclass('demo_log') IS NULL;") == "t"
     assert psql(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}';") == "0"
 
 
@@ -139,7 +139,8 @@ async def test_the_first_rung_that_fails_is_the_verdict(
 
 async def test_an_insert_that_is_refused_fails_the_operation(settings: Settings, identity: AwsIdentity) -> None:
     """Login and table are good."""
-    await climbed(settings, identity)
+    psql(table.CREATE)
+    psql(f"ALTER TABLE demo_log OWNER TO {USER};")
     psql("SELECT setval('demo_log_id_seq', 2147483647);")
     assert failed(await climbed(settings, identity)) == (Rung.OPERATION, Reason.IDENTIFIERS_EXHAUSTED)
 

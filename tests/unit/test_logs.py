@@ -77,7 +77,7 @@ def test_every_line_has_the_six_keys(log: Log) -> None:
 
 def test_libraries_lines_say_which_service_they_are_about(log: Log) -> None:
     """aiokafka's complaints are found by `service: kafka`."""
-    for name in ("aiokafka.conn", "botocore.credentials", "opensearch", "openai._base_client", "asyncpg.pool", "kopf"):
+    for name in ("aiokafka.conn", "botocore.endpoint", "opensearch", "openai._base_client", "asyncpg.pool", "kopf"):
         logging.getLogger(name).warning("x")
     services = [line["service"] for line in log.lines]
     assert services == ["kafka", "identity", "opensearch", "openai", "postgresql", "operator"]

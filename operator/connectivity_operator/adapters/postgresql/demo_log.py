@@ -25,6 +25,13 @@ class DemoLog:
         self._connection = connection
         self._explained = explained
 
+    async def begin(self) -> None:
+        """Start a transaction for a probe: whatever it makes is gone when the connection is closed."""
+        try:
+            await self._connection.transaction().start()
+        except failures.TRANSLATED as error:
+            raise self._explained(Stage.LOOK, error) from error
+
     async def ensure(self) -> None:
         """Look for the table, create it only if it is absent, and check that it can take our rows."""
         if not (columns := await self._columns()):
@@ -68,7 +75,9 @@ class DemoLog:
 
     async def _create(self) -> None:
         try:
-            await self._connection.execute(table.CREATE)
+            # Within a probe's transaction this is a savepoint: losing the race must not end that transaction.
+            async with self._connection.transaction():
+                await self._connection.execute(table.CREATE)
         except _RACES:
             pass
         except failures.TRANSLATED as error:
