@@ -287,6 +287,13 @@ async def test_a_write_that_fails_as_a_whole_raises(
     await hasty.close()
 
 
+async def test_a_connection_that_breaks_while_a_large_body_is_sent_is_told(ready: LabCollection) -> None:
+    """OpenSSL calls that an end of file, and urllib3 hides it well."""
+    sent = [replace(document(0), text="x" * 3_000_000)]
+    with control.injected(connection="reset", operations=["bulk"]):
+        assert (await refusal(ready.store.write(ready.index, sent))).reason is Reason.CONNECTION_RESET
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [(402, Reason.THROTTLED), (429, Reason.THROTTLED), (503, Reason.SERVICE_UNAVAILABLE)],

@@ -64,13 +64,19 @@ def proxy_evidence(reason: Reason, proxy: str | None) -> dict[str, str]:
     return {"host": url.hostname or "", "port": str(url.port or (443 if url.scheme == "https" else 80))}
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and everything that it says caused it, the nearest first."""
+    waiting: list[object] = [error]
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        # anyio tries several addresses and groups what failed
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        # urllib3 keeps what it wraps in `args` alone; anyio groups what failed at each address of a name.
+        inner = one.exceptions if isinstance(one, BaseExceptionGroup) else one.args
+        waiting += [one.__context__, one.__cause__, *reversed(inner)]
 
 
 def _proxy(chain: list[BaseException]) -> Reason | None:

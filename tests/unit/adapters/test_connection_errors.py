@@ -119,6 +119,12 @@ def test_what_happens_before_the_proxy_is_the_proxys() -> None:
     assert network_reason(wrapped(certificate_error(20)), proxied=True) is Reason.CERTIFICATE_UNTRUSTED
 
 
+def test_a_cause_that_is_only_an_argument_is_found() -> None:
+    """urllib3's SSLError of a connection that breaks while a large body is sent was never raised itself."""
+    hidden = ValueError(ssl.SSLEOFError(8, "EOF occurred in violation of protocol"))
+    assert network_reason(wrapped(hidden)) is Reason.CONNECTION_RESET
+
+
 def test_a_chain_that_bites_its_tail_ends() -> None:
     """Exceptions that are raised again in their own handler can point at themselves."""
     error = ValueError()
