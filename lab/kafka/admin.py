@@ -152,7 +152,11 @@ async def produce(
         max_request_size=4 * 1024 * 1024,
         compression_type=compression,
     ) as producer:
-        pending = [await producer.send(topic, value, partition=partition) for value in values]
+        # A tombstone is a key without a value: one of the two there must be.
+        pending = [
+            await producer.send(topic, value, key=b"tombstone" if value is None else None, partition=partition)
+            for value in values
+        ]
         return list(await asyncio.gather(*pending))
 
 
