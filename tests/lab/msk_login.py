@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 from botocore.credentials import CredentialProvider, Credentials
 
@@ -36,7 +38,8 @@ class Role:
 
     def __init__(self) -> None:
         self.name = f"kafka-test-{secrets.token_hex(4)}"
-        self._put(defaults.operator_policies())
+        self._policies: dict[str, Any] = defaults.operator_policies()
+        self._put()
 
     @property
     def arn(self) -> str:
@@ -45,14 +48,29 @@ class Role:
     @contextmanager
     def without(self, *actions: str) -> Iterator[None]:
         """The role without these actions of ``kafka-cluster``. Brokers keep decisions about a session for a second."""
-        policies: dict[str, Any] = defaults.operator_policies()
         for action in actions:
-            policies = {name: without_action(text, f"kafka-cluster:{action}") for name, text in policies.items()}
-        self._put(policies)
+            self._policies = {
+                name: without_action(text, f"kafka-cluster:{action}") for name, text in self._policies.items()
+            }
+        self._put()
         try:
             yield
         finally:
-            self._put(defaults.operator_policies())
+            self._policies = defaults.operator_policies()
+            self._put()
+
+    @contextmanager
+    def denied(self, action: str, topic: str) -> Iterator[None]:
+        """The role with an explicit deny of an action of ``kafka-cluster`` on one topic."""
+        arn = world.CLUSTER_ARN.replace(":cluster/", ":topic/") + f"/{topic}"
+        statement = {"Effect": "Deny", "Action": f"kafka-cluster:{action}", "Resource": arn}
+        self._policies = {**self._policies, "denial": {"Version": "2012-10-17", "Statement": [statement]}}
+        self._put()
+        try:
+            yield
+        finally:
+            self._policies = {**self._policies, "denial": None}
+            self._put()
 
     def access(
         self,
@@ -63,6 +81,7 @@ class Role:
         seconds: float = 3600,
     ) -> Access:
         """A new session of the role; ``seconds`` until its credentials end."""
+        self._put()  # whoever puts the account back as it was takes the role away
         provider = _Fixed(control.issue(self.name, session=secrets.token_hex(8), seconds=seconds))
 
         async def token() -> tuple[str, int]:
@@ -79,9 +98,22 @@ class Role:
     def remove(self) -> None:
         control.patch_state({"roles": {self.name: None}})
 
-    def _put(self, policies: dict[str, Any]) -> None:
+    def _put(self) -> None:
         trusted = defaults.trust("operator")
-        control.patch_state({"roles": {self.name: {"trust": trusted, "policies": policies}}})
+        control.patch_state({"roles": {self.name: {"trust": trusted, "policies": self._policies}}})
+
+
+def resolve_as(monkeypatch: pytest.MonkeyPatch, names: Mapping[str, str | None]) -> None:
+    """For this test some names have another address, or do not exist (None), whatever resolver the machine has."""
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        address = names.get(host, host)
+        if address is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(address, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 def trust() -> ssl.SSLContext:

@@ -10,6 +10,8 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 
 from connectivity_operator.adapters.kafka import patches
+from connectivity_operator.errors import DependencyError
+from connectivity_operator.reasons import Reason, Service
 
 Token = Callable[[], Awaitable[tuple[str, int]]]
 """Makes a token for a login: (token, when it expires in milliseconds since the epoch)."""
@@ -51,7 +53,10 @@ class Access:
         return options
 
     def client_options(self) -> dict[str, Any]:
-        """The same with the bootstrap servers, for consumers and producers."""
+        """The same with the bootstrap servers, for consumers and producers. Raises `NotConfigured` without any."""
+        if not self.bootstrap_servers:
+            evidence = {"variable": "KAFKA_BOOTSTRAP_SERVERS"}
+            raise DependencyError(Service.KAFKA, Reason.NOT_CONFIGURED, evidence=evidence)
         return {"bootstrap_servers": list(self.bootstrap_servers), **self.connection_options()}
 
 

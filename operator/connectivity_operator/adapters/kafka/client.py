@@ -8,11 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from connectivity_operator.adapters.kafka.access import Access
+from connectivity_operator.adapters.kafka.pacing import pace
 
 FETCH_WAIT_MS = 5_000
 """How long a broker may hold a request for which it has nothing; it answers at once when something is produced.
@@ -71,6 +74,7 @@ async def opened(access: Access, *, group: str, client_id: str, membership: Memb
         metadata_max_age_ms=METADATA_AGE_MS,
         **access.client_options(),
     )
+    consumer._client.close = partial(_hang_up, consumer._client)
     try:
         async with asyncio.timeout(START_LIMIT):
             await consumer.start()
@@ -81,6 +85,7 @@ async def opened(access: Access, *, group: str, client_id: str, membership: Memb
     # others' alone, and that request may wait FETCH_WAIT_MS: a backlog would come in jerks. So a broker is asked
     # again only when all that it sent has been taken.
     consumer._fetcher._prefetch_backoff = UNREAD_REST
+    pace(consumer)
     return consumer
 
 
@@ -125,7 +130,7 @@ async def close(consumer: AIOKafkaConsumer) -> None:
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
     """End what `stop()` has left: it waits for brokers that do not answer, and gives up when a task has died."""
     coordinator, fetcher, client = consumer._coordinator, consumer._fetcher, consumer._client
-    tasks = [client._sync_task]
+    tasks = []
     if coordinator is not None:
         tasks += [coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task]
     if fetcher is not None:
@@ -140,5 +145,19 @@ async def _abandon(consumer: AIOKafkaConsumer) -> None:
             async with asyncio.timeout(LEAVE_LIMIT):
                 # A member that only vanishes keeps the group waiting until its session ends.
                 await coordinator._maybe_leave_group()
+    await client.close()
+
+
+async def _hang_up(client: AIOKafkaClient) -> None:
+    """Close the connections of a client without TLS's farewell.
+
+    aiokafka waits for it, and a broker answers it only when the fetch that it holds has ended.
+    """
+    if task := client._sync_task:
+        task.cancel()
+        await asyncio.wait({task})
     for connection in list(client._conns.values()):
+        writer = connection._writer
         connection.close()
+        if writer is not None:
+            writer.transport.abort()

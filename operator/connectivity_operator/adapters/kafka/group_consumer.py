@@ -3,8 +3,9 @@
 What aiokafka does that is worked around here (and in `client`, `reading` and `group_requests`):
 
 * `getmany()` waits without limit while the group rebalances.
-* When a batch cannot be read, records that the same call had already taken are lost. So positions are kept by
-  `reading` and restored after such a failure, and what precedes the bad batch is then taken one record at a time.
+* When a batch cannot be read, records of other partitions that the same call had taken are lost, and those ahead of
+  the batch never come. So positions are kept by `reading` and restored after such a failure, and single records are
+  taken until the bad batch is the next thing to be read.
 * A topic that must not be read raises at every call and holds up the others. So it rests for a while.
 * What a rebalance listener raises is only logged. Here the next `fetch` raises it.
 * Consumers die silently. Here the next `fetch` replaces them.
@@ -29,9 +30,10 @@ from aiokafka.errors import (
 from connectivity_operator.adapters.kafka import client, group_requests
 from connectivity_operator.adapters.kafka.access import Access
 from connectivity_operator.adapters.kafka.errors import Asked, translate
+from connectivity_operator.adapters.kafka.prober import Prober
 from connectivity_operator.adapters.kafka.reading import Reading, ours
 from connectivity_operator.errors import DependencyError, PositionsLost
-from connectivity_operator.ports import AssignmentListener, Bounds, KafkaProber, Record, TopicPartition
+from connectivity_operator.ports import AssignmentListener, Bounds, Record, TopicPartition
 from connectivity_operator.reasons import Reason, Service
 
 REBALANCE_GRACE = 0.1
@@ -45,7 +47,7 @@ class GroupConsumer:
         self,
         *,
         access: Access,
-        prober: KafkaProber,
+        prober: Prober,
         group: str,
         client_id: str,
         membership: client.Membership = client.MEMBERSHIP,
@@ -56,6 +58,7 @@ class GroupConsumer:
         self._listener: AssignmentListener | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._reading = Reading()
+        self._enquiries = prober.enquiries
         self._one_by_one = False
         """A batch could not be read: take single records until it is the next thing to be read."""
         self._listener_error: Exception | None = None
@@ -63,12 +66,16 @@ class GroupConsumer:
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
     async def start(self, topics: frozenset[str], listener: AssignmentListener) -> None:
-        """Join the group and subscribe; absent topics give no partitions until they exist."""
+        """Join the group and subscribe; absent topics give no partitions until they exist. May be tried again."""
+        if self._listener is None:
+            self._enquiries.join()
         self._topics, self._listener = topics, listener
         await self._open()
 
     async def stop(self) -> None:
         """Leave the group and close the connections, within a limit. The listener is not called."""
+        if self._listener is not None:
+            await self._enquiries.leave()
         consumer, self._consumer, self._listener = self._consumer, None, None
         self._reading.end()
         if consumer is not None:
@@ -209,8 +216,8 @@ class GroupConsumer:
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────
     async def partitions(self, topics: frozenset[str]) -> frozenset[TopicPartition]:
-        """Partitions that exist now, of topics that were subscribed to."""
-        return await group_requests.partitions(self._usable(), topics)
+        """Partitions that exist now."""
+        return await self._enquiries.partitions(topics)
 
     async def committed(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, int | None]:
         """What the group has committed, None where nothing."""
@@ -218,7 +225,7 @@ class GroupConsumer:
 
     async def bounds(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, Bounds]:
         """First and next offset, from each partition's leader."""
-        return await group_requests.bounds(self._usable(), partitions)
+        return await self._enquiries.bounds(partitions)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the next offset to be read of each partition. One that is not ours any more fails the call."""

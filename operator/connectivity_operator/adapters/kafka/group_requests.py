@@ -1,6 +1,6 @@
-"""What a group's member asks the brokers, each question once and within a limit.
+"""What a group's member asks its coordinator, within a limit.
 
-aiokafka repeats them for ever when a broker cannot be reached, and hides some of the answers.
+aiokafka repeats its questions for ever when the coordinator cannot be reached, and hides some of the answers.
 """
 # ruff: noqa: SLF001 - what is needed of aiokafka here is private, see the docstring of the package
 
@@ -20,51 +20,18 @@ from connectivity_operator.adapters.kafka.client import FOREIGN
 from connectivity_operator.adapters.kafka.errors import (
     COORDINATOR_MOVED,
     GROUP_LOADING,
-    TOPIC_AUTHORIZATION_FAILED,
     Asked,
     refusal,
     translate,
 )
 from connectivity_operator.errors import DependencyError
-from connectivity_operator.ports import Bounds, TopicPartition
+from connectivity_operator.ports import TopicPartition
 from connectivity_operator.reasons import Reason, Service
 
 LIMIT = 10.0
 """Seconds for each question."""
 AGAIN = 0.1
 """Seconds until a coordinator that is moving or loading is asked again."""
-
-
-async def partitions(consumer: AIOKafkaConsumer, topics: frozenset[str]) -> frozenset[TopicPartition]:
-    """Partitions that exist now, of topics among those that ``consumer`` subscribes to."""
-    names = ", ".join(sorted(topics))
-    try:
-        async with asyncio.timeout(LIMIT):
-            renewed = await consumer._client.force_metadata_update()
-    except TimeoutError as error:
-        raise translate(error, Asked.METADATA, topic=names) from error
-    if not renewed:
-        raise DependencyError(Service.KAFKA, Reason.BROKER_UNREACHABLE, evidence={"broker": "any"})
-    if denied := topics & consumer._client.cluster.unauthorized_topics:
-        raise refusal(TOPIC_AUTHORIZATION_FAILED, Asked.METADATA, topic=min(denied))
-    return frozenset(
-        TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
-    )
-
-
-async def bounds(consumer: AIOKafkaConsumer, wanted: frozenset[TopicPartition]) -> dict[TopicPartition, Bounds]:
-    """First and next offset of partitions, from their leaders."""
-    asked = [TheirPartition(*partition) for partition in wanted]
-    try:
-        async with asyncio.timeout(LIMIT):
-            begins, ends = await asyncio.gather(consumer.beginning_offsets(asked), consumer.end_offsets(asked))
-    except TimeoutError as error:
-        # A leader that does not answer, or a partition without one: aiokafka goes on asking.
-        evidence = {"topic": _topics(wanted), "limit": f"{LIMIT:g}"}
-        raise DependencyError(Service.KAFKA, Reason.LEADER_UNAVAILABLE, evidence=evidence) from error
-    except FOREIGN as error:
-        raise translate(error, Asked.LIST_OFFSETS, topic=_topic_of(error) or _topics(wanted)) from error
-    return {TopicPartition(*partition): Bounds(begins[partition], ends[partition]) for partition in asked}
 
 
 async def committed(

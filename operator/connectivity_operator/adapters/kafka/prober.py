@@ -22,6 +22,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from connectivity_operator.adapters.kafka.access import Access
+from connectivity_operator.adapters.kafka.enquiries import Enquiries
 from connectivity_operator.adapters.kafka.errors import (
     MEMBER_ID_REQUIRED,
     OFFSET_OUT_OF_RANGE,
@@ -59,6 +60,8 @@ class Prober:
     def __init__(self, access: Access, *, client_id: str = "connectivity-operator-probe") -> None:
         self._access = access
         self._client_id = client_id
+        self.enquiries = Enquiries(self, access.bootstrap_servers)
+        """What all consumers of the process ask through."""
 
     async def connect(self, host: str, port: int) -> Connection:
         """A logged in connection to the broker that listens there."""

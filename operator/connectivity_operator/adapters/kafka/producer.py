@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from connectivity_operator.adapters.kafka.access import Access
 from connectivity_operator.adapters.kafka.client import FOREIGN
 from connectivity_operator.adapters.kafka.errors import Asked, translate
-from connectivity_operator.adapters.kafka.prober import Connection, Prober
+from connectivity_operator.adapters.kafka.prober import Prober
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import Reason, Service
 
@@ -57,27 +57,13 @@ class Producer:
 
     async def _look_at(self, topic: str) -> None:
         """Ask for the topic first: a producer waits for one that does not exist, and hides why it cannot connect."""
-        connection = await self._connection()
+        enquiries = self._prober.enquiries
+        enquiries.join()
         try:
-            found = (await connection.metadata([topic])).topics[topic]
+            if not await enquiries.partitions(frozenset({topic})):
+                raise DependencyError(Service.KAFKA, Reason.TOPIC_NOT_FOUND, evidence={"topic": topic})
         finally:
-            await connection.close()
-        if found.error is not None:
-            raise DependencyError(Service.KAFKA, found.error, evidence={"topic": topic})
-
-    async def _connection(self) -> Connection:
-        """To the first bootstrap server that lets us in; raises what the last one said."""
-        *others, last = self._access.bootstrap_servers
-        for server in others:
-            try:
-                return await self._connect(server)
-            except DependencyError:
-                continue
-        return await self._connect(last)
-
-    async def _connect(self, server: str) -> Connection:
-        host, _, port = server.rpartition(":")
-        return await self._prober.connect(host, int(port))
+            await enquiries.leave()
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
