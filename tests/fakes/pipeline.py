@@ -65,6 +65,8 @@ class World:
             **self.options,
         )
         stop = asyncio.Event()
+        unhandled: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
         task = asyncio.create_task(pipeline.run(stop))
         try:
             yield Running(self, pipeline, stop, task)
@@ -75,6 +77,7 @@ class World:
             if not task.cancelled():
                 task.result()
                 assert not ended_by_itself, "a pipeline never ends before it is told to"
+            assert unhandled == []
 
     def _changed(self) -> None:
         self.changes += 1

@@ -32,6 +32,9 @@ class FakeKafka:
         self.commits: list[dict[TopicPartition, int]] = []
         """Every accepted commit, in order."""
         self.commit_seconds = 0.0
+        self.commits_in_flight = self.most_commits_in_flight = 0
+        self.question_seconds = 0.0
+        """How long partitions, committed and bounds take each."""
         self.members: list[FakeSource] = []
         self._logs: dict[TopicPartition, _Log] = {}
         self._rebalance = asyncio.Lock()
@@ -225,22 +228,30 @@ class FakeSource:
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────
     async def partitions(self, topics: frozenset[str]) -> frozenset[TopicPartition]:
-        self._kafka.faults.check("partitions")
+        await self._asked("partitions")
         return self._kafka.partitions(topics)
 
     async def committed(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, int | None]:
-        self._kafka.faults.check("committed")
+        await self._asked("committed")
         return {p: self._kafka.offsets.get(p) for p in partitions}
 
     async def bounds(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, Bounds]:
-        self._kafka.faults.check("bounds")
+        await self._asked("bounds")
         return {p: Bounds(self._kafka.log(p).begin, self._kafka.log(p).end) for p in partitions}
+
+    async def _asked(self, question: str) -> None:
+        await asyncio.sleep(self._kafka.question_seconds)
+        self._kafka.faults.check(question)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self._kafka.faults.check("commit")
         if not self._assigned.issuperset(offsets):
             raise unavailable()
-        if self._kafka.commit_seconds:
+        self._kafka.commits_in_flight += 1
+        self._kafka.most_commits_in_flight = max(self._kafka.most_commits_in_flight, self._kafka.commits_in_flight)
+        try:
             await asyncio.sleep(self._kafka.commit_seconds)
+        finally:
+            self._kafka.commits_in_flight -= 1
         self._kafka.offsets.update(offsets)
         self._kafka.commits.append(dict(offsets))

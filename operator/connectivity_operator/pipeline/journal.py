@@ -57,21 +57,18 @@ class Journal:
 
     def rejected(self, message: Message, error: DependencyError | None) -> None:
         """It can never succeed; ``error`` is the refusal, None when its bytes are no text."""
-        evidence = dict(error.evidence) if error else {}
-        self._log.error(
-            "message rejected", action="consume", status="failed", reason=str(message.reason),
-            **{**evidence, **_where(message), "service": str(error.service if error else Service.KAFKA)},
-        )  # fmt: skip
+        service = error.service if error else Service.KAFKA
+        facts = _facts(error) if error else {}
+        own = {"action": "reject", "status": "failed", "reason": str(message.reason), **_where(message)}
+        self._log.error("message rejected", **{**facts, **own, "service": str(service)})
 
     # ── what happens to the whole ────────────────────────────────────────────────────────────────────
     def retrying(self, service: Service, action: str, error: DependencyError, delay: float) -> None:
         """Identical ones in a row are counted by the log's own processors."""
-        asked = {} if error.retry_after is None else {"retry_after": error.retry_after}
-        self._log.warning(
-            f"{action} failed, trying again", service=str(service), action=action, status="retrying",
-            reason=str(error.reason), **{k: v for k, v in error.evidence.items() if k not in _OURS},
-            delay_ms=_ms(delay), **asked,
-        )  # fmt: skip
+        own = {"service": str(service), "action": action, "status": "retrying", "reason": str(error.reason)}
+        if error.retry_after is not None:
+            own["retry_after"] = f"{error.retry_after:g}"
+        self._log.warning(f"{action} failed, trying again", **{**_facts(error), **own, "delay_ms": _ms(delay)})
 
     def recovered(self, service: Service, action: str, trouble: Trouble) -> None:
         self._log.info(
@@ -130,7 +127,9 @@ class Journal:
         return line.replace(_DOCUMENT, "%(d)s")
 
 
-_OURS = frozenset({"service", "action", "status", "reason", "event", "delay_ms", "retry_after"})
+def _facts(error: DependencyError) -> dict[str, str]:
+    """The evidence; ``status`` is another word of ours in a log line."""
+    return {"http_status" if name == "status" else name: value for name, value in error.evidence.items()}
 
 
 def _alike(messages: Sequence[Message]) -> Mapping[tuple[str, bool], list[Message]]:

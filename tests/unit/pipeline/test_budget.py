@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from connectivity_operator.pipeline.backlog import Backlog
 from connectivity_operator.pipeline.budget import Budget
+from connectivity_operator.pipeline.watermark import Watermark
+from connectivity_operator.pipeline.work import Message
+from connectivity_operator.ports import Record
 
 
 def nothing() -> None:
@@ -65,3 +69,16 @@ def test_a_pipeline_that_ends_gives_everything_back() -> None:
     assert budget.used == 0
     assert budget.fair == 100
     assert other.room(1) == 1
+
+
+def test_messages_dropped_from_the_backlog_give_their_memory_back() -> None:
+    """Their partition was taken away before they were begun."""
+    budget = Budget(1000)
+    share = budget.join(nothing)
+    backlog = Backlog(share)
+    mark = Watermark(0, committed=None)
+    backlog.add(Message(Record("orders", 0, n, 0, b""), mark, "", 0.0, 100, "", 0) for n in range(5))
+    share.take(500, 5)
+    backlog.drop(lambda message: message.record.offset < 3)
+    assert budget.used == 200
+    assert [message.record.offset for message in backlog.take()] == [3, 4]

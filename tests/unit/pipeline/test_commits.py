@@ -61,9 +61,10 @@ async def test_a_lone_message_is_committed_at_once() -> None:
     world = World()
     async with world.running() as run:
         await run.started()
-        await asyncio.sleep(10)
-        await world.kafka.produce(0, b"a")
-        await run.until(lambda: world.kafka.offsets[P0] == 1, limit=0.2)
+        for number in range(1, 5):
+            await world.kafka.produce(0, b"a")
+            await run.until(lambda n=number: world.kafka.offsets[P0] == n, limit=0.2)
+            await asyncio.sleep(0.3)
 
 
 async def test_a_failed_commit_stops_nothing() -> None:
@@ -91,3 +92,18 @@ async def test_nothing_is_committed_twice() -> None:
         count = len(world.kafka.commits)
         await asyncio.sleep(3600)
         assert len(world.kafka.commits) == count
+
+
+async def test_an_older_commit_never_lands_after_a_newer_one() -> None:
+    """One at a time, also when a partition is taken away while one is on its way."""
+    world = World()
+    world.kafka.commit_seconds = 1.5
+    async with world.running() as run:
+        await run.started()
+        await world.kafka.produce(0, b"a")
+        await run.until(lambda: world.kafka.commits_in_flight)
+        await world.kafka.produce(0, b"b")
+        await run.rows(2)
+        await world.kafka.rebalance()
+        await run.committed(p0=2)
+    assert world.kafka.most_commits_in_flight == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from connectivity_operator.pipeline.packing import document_bytes
 from connectivity_operator.ports import Row
 from connectivity_operator.reasons import Service
 from connectivity_operator.status import Counters
@@ -127,6 +128,18 @@ async def test_a_request_keeps_the_limit_of_tokens() -> None:
     sizes = [sum(map(len, request)) for request in world.embedder.requests]
     assert max(sizes) <= 300_000
     assert len(sizes) <= 4
+
+
+async def test_a_bulk_request_stays_below_what_serverless_takes() -> None:
+    """256 long vectors are more than 10 MiB of JSON."""
+    world = World()
+    world.embedder.dimensions = 3072
+    await world.kafka.produce(0, *(b"m%d" % n for n in range(300)))
+    async with world.running(dimensions=3072) as run:
+        await run.rows(300)
+    assert all(sum(document_bytes(len(d.text), 3072) for d in write) <= 5_000_000 for write in world.index.writes)
+    assert max(map(len, world.index.writes)) > 100
+    world.assert_once(*(f"m{n}" for n in range(300)))
 
 
 async def test_an_absent_index_is_created_once_with_the_dimension_of_the_vectors() -> None:

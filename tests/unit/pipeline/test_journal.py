@@ -106,7 +106,7 @@ def test_a_retry_tells_reason_and_delay(stream: io.StringIO) -> None:
     (line,) = parsed(stream)
     assert line.items() >= {
         "level": "warning", "service": "openai", "action": "embed", "status": "retrying",
-        "reason": "RateLimited", "retry_after": 20.0, "delay_ms": 20000,
+        "reason": "RateLimited", "retry_after": "20", "delay_ms": 20000,
     }.items()  # fmt: skip
 
 
@@ -133,3 +133,25 @@ def test_captured_events_are_whole() -> None:
     with structlog.testing.capture_logs() as events:
         Journal(WORK).consumed([message(1), message(2)])
     assert [(event["event"], event["offset"]) for event in events] == [("message consumed", 1), ("message consumed", 2)]
+
+
+def test_evidence_never_hides_what_a_line_says_itself(stream: io.StringIO) -> None:
+    """An HTTP status is no status of ours, and a topic that a server names is not where the message came from."""
+    evidence = {
+        "status": "400",
+        "service": "x",
+        "topic": "x",
+        "offset": "x",
+        "action": "x",
+        "reason": "x",
+        "model": "m",
+    }
+    error = ContentRefused(Service.OPENAI, Reason.INPUT_REJECTED, evidence=evidence)
+    one = message(7)
+    one.reject(Reason.INPUT_REJECTED)
+    Journal(WORK).rejected(one, error)
+    Journal(WORK).retrying(Service.OPENAI, "embed", error, 1.0)
+    rejected, retrying = parsed(stream)
+    expected = {"service": "openai", "reason": "InputRejected", "http_status": "400", "model": "m"}
+    assert rejected.items() >= {**expected, "status": "failed", "topic": "orders", "offset": 7}.items()
+    assert retrying.items() >= {**expected, "status": "retrying", "action": "embed"}.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,55 @@ async def test_the_group_hears_from_us_during_an_outage() -> None:
         world.rows.faults.mend("insert")
         await run.rows(2)
         assert not run.source.paused
+
+
+async def test_being_woken_does_not_put_off_the_sign_of_life() -> None:
+    """Whatever happens meanwhile (another failed try, a finished batch): the fetches go on."""
+    world = World()
+    async with world.running() as run:
+        await run.started()
+        world.rows.faults.begin("insert", down(Service.POSTGRESQL, Reason.CONNECTION_REFUSED))
+        await world.kafka.produce(0, b"a")
+        await outage(run, Service.POSTGRESQL, 30)
+        before = run.source.fetches
+        for _ in range(60):
+            assert run.pipeline._life is not None
+            run.pipeline._life._reader.reopen()
+            await asyncio.sleep(1)
+        assert run.source.fetches - before >= 15
+
+
+async def test_of_several_requests_only_the_failed_one_is_made_again() -> None:
+    """Long texts travel alone, side by side; the answers that came are paid for."""
+    world = World()
+    world.embedder.seconds = 1.0
+    world.embedder.faults.once("embed", down(Service.OPENAI, Reason.CONNECTION_RESET))
+    texts = [letter * 9000 for letter in "abcd"]
+    await world.kafka.produce(0, *(text.encode() for text in texts))
+    async with world.running() as run:
+        await run.rows(4)
+    assert len(world.embedder.requests) == 5
+    world.assert_once(*texts)
+
+
+async def test_an_answer_with_too_few_vectors_is_a_fault_of_the_api() -> None:
+    """No text may get another's vector."""
+    world = World()
+    embed = world.embedder.embed
+    cut = [True]
+
+    async def too_few(texts, **model):  # type: ignore[no-untyped-def]
+        answer = await embed(texts, **model)
+        return replace(answer, vectors=answer.vectors[:-1]) if cut else answer
+
+    world.embedder.embed = too_few  # type: ignore[method-assign]
+    await world.kafka.produce(0, b"a", b"b")
+    async with world.running() as run:
+        await outage(run, Service.OPENAI, 60)
+        assert run.progress.troubles[Service.OPENAI].error.reason is Reason.INVALID_RESPONSE
+        assert world.index.writes == []
+        cut.clear()
+        await run.rows(2)
 
 
 async def test_a_failed_insert_never_embeds_or_indexes_again() -> None:

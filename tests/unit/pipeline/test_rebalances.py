@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from connectivity_operator.ports import Record
 from connectivity_operator.reasons import Reason, Service
 from tests.fakes.pipeline import P0, P1, World, down
 
@@ -112,3 +113,65 @@ async def test_reading_goes_on_paused_after_a_rebalance_in_an_outage() -> None:
         world.rows.faults.mend("insert")
         await run.committed(p0=1)
     assert world.contents() == ["a"]
+
+
+async def test_only_our_own_partitions_count_as_our_lag() -> None:
+    """What was given up is another member's to report."""
+    world = World()
+    world.embedder.seconds = 1000.0
+    for partition in (0, 1):
+        await world.kafka.produce(partition, *(b"m%d" % n for n in range(5)))
+    async with world.running() as first:
+        await first.until(lambda: first.progress.lag == 10)
+        async with world.running() as second:
+            await second.until(lambda: second.progress.lag == 5)
+            assert first.progress.lag == 5
+
+
+async def test_positions_learnt_before_a_rebalance_are_not_applied_after_it() -> None:
+    """Kafka answers so slowly that the group moves meanwhile: a partition that is another's now stays another's."""
+    world = World()
+    world.kafka.question_seconds = 4.0
+    async with world.running() as first:
+        await asyncio.sleep(8)
+        async with world.running() as second:
+            await second.until(lambda: not first.progress.starting and not second.progress.starting)
+            await asyncio.sleep(30)
+            for partition in (0, 1):
+                await world.kafka.produce(partition, b"m%d" % partition)
+            await first.committed(p0=1, p1=1)
+            assert first.progress.troubles == second.progress.troubles == {}
+    world.assert_once("m0", "m1")
+
+
+async def test_a_partition_given_again_without_having_been_taken_away_is_begun_anew() -> None:
+    """A member that was thought dead: what it has in flight may be another's by now."""
+    world = World()
+    world.embedder.seconds = 20.0
+    await world.kafka.produce(0, b"a")
+    async with world.running() as run:
+        await run.until(lambda: run.progress.counters.consumed == 1)
+        await run.source.assign(run.source.assignment())
+        await run.committed(p0=1)
+    assert world.contents() == ["a"]
+    assert world.embedder.accepted == ["a", "a"]
+
+
+async def test_records_that_are_not_ours_or_come_twice_are_not_taken_in() -> None:
+    """What was on its way to us when its partition was taken away, or read again after a failed fetch."""
+    world = World()
+    async with world.running() as run:
+        await run.started()
+        fetch, stranger = run.source.fetch, Record("orders", 7, 0, 0, b"stranger")
+
+        async def repeats(**how):  # type: ignore[no-untyped-def]
+            records = list(await fetch(**how))
+            return [stranger, *records, *records] if records else records
+
+        run.source.fetch = repeats  # type: ignore[method-assign]
+        await world.kafka.produce(0, b"a", b"b")
+        await run.committed(p0=2)
+        await world.kafka.produce(0, b"c")
+        await run.committed(p0=3)
+        assert run.progress.counters.consumed == 3
+    world.assert_once("a", "b", "c")

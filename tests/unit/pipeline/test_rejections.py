@@ -81,11 +81,15 @@ async def test_undecodable_bytes_are_rejected_without_asking_anybody() -> None:
 async def test_tombstones_and_empty_values_are_skipped() -> None:
     """A row with WARNING, no embedding, no document, and the offset goes on."""
     world = World()
-    await world.kafka.produce(0, b"a", None, b"")
+    await world.kafka.produce(0, None)
     async with world.running() as run:
+        await run.rows(1)
+        accepted = run.progress.accepted_at
+        await world.kafka.produce(0, b"a", b"")
         await run.committed(p0=3)
         counters = run.progress.counters
     assert world.contents("WARNING") == [None, ""]
+    assert accepted is not None, "a skipped message is not a rejected one"
     assert (counters.consumed, counters.skipped, counters.logged, counters.rejected) == (3, 2, 1, 0)
     world.assert_once("a")
 

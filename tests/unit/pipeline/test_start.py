@@ -29,6 +29,16 @@ async def test_latest_commits_the_end_at_once_and_reads_only_what_comes_after() 
     world.assert_once("between")
 
 
+async def test_a_topic_with_committed_offsets_is_followed_from_the_start() -> None:
+    """After a restart nothing needs to be committed first."""
+    world = World()
+    world.kafka.offsets = {P0: 0, P1: 0}
+    async with world.running(start_from="Latest") as run:
+        await run.until(lambda: not run.progress.starting)
+        assert run.progress.followed == {"orders"}
+        assert world.kafka.commits == []
+
+
 async def test_earliest_commits_the_beginning_at_once() -> None:
     """And reads everything that exists."""
     world = World()
@@ -110,6 +120,9 @@ async def test_a_position_lost_while_reading_is_reported_and_nothing_in_flight_i
             await world.kafka.delete_before(0, 10)
             run.source.seek(P0, 5)
             world.kafka.append("orders", 0, b"new")
+            await run.until(lambda: run.progress.counters.consumed == 6)
+            await asyncio.sleep(5)
+            assert world.kafka.offsets[P0] == 0, "a kill now would lose what is in flight"
         await run.rows(6)
         await run.committed(p0=1 if shorter else 11)
         assert [notice.reason for notice in run.pipeline.take_notices()] == [Reason.OFFSETS_OUT_OF_RANGE]

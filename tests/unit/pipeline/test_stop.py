@@ -124,3 +124,18 @@ async def test_a_lost_answer_of_an_insert_may_repeat_a_row_and_loses_none() -> N
         await run.committed(p0=1)
     assert world.contents() == ["a", "a"]
     assert world.texts() == ["a"]
+
+
+async def test_a_fault_with_a_backlog_behind_it_ends_the_life_at_once() -> None:
+    """No batch begins while a life ends: it would keep the life from ending, for ever in an outage."""
+    world = World()
+    await world.kafka.produce(0, *(b"m%d" % n for n in range(5000)))
+    world.rows.faults.begin("insert", down(Service.POSTGRESQL, Reason.CONNECTION_REFUSED))
+    async with world.running() as run:
+        await run.until(lambda: Service.POSTGRESQL in run.progress.troubles)
+        source = run.source
+        world.kafka.faults.once("fetch", ZeroDivisionError())
+        await run.until(lambda: source.stopped, limit=30)
+        world.rows.faults.mend("insert")
+        await run.committed(p0=5000)
+    assert world.budget.used == 0
