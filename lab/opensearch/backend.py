@@ -14,7 +14,7 @@ from lab.java import Java
 LOGGING = Path(__file__).parent / "log4j2.properties"
 TRANSPORT_PORT = 9300
 
-HEAP = "512m"
+HEAP = "768m"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def settings_text(folders: Folders) -> str:
         "transport.port": TRANSPORT_PORT,
         "path.data": str(folders.data),
         "path.logs": str(folders.logs),
+        # The breaker would count garbage that has not been collected yet, and answer 429 to everything.
+        "indices.breaker.total.use_real_memory": False,
         # A full disk must not turn indices read-only in a lab.
         "cluster.routing.allocation.disk.threshold_enabled": False,
     }
