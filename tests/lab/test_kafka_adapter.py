@@ -203,6 +203,20 @@ async def test_an_unreadable_batch_costs_no_message_and_holds_up_no_partition(
     assert values(healed, 0) == [b"packed"] * 3
 
 
+async def test_a_transactions_marker_is_no_lag(cluster: LabCluster) -> None:
+    """It takes an offset and is no message: who counted messages would seem to lag behind by one for ever."""
+    producer = AIOKafkaProducer(bootstrap_servers=admin.BOOTSTRAP_SERVERS, transactional_id=cluster.group)
+    async with producer, producer.transaction():
+        for message in (b"a", b"b"):
+            await producer.send_and_wait(cluster.topic, message, partition=0)
+    source, _ = await joined(cluster, from_the_beginning)
+    assert values(await read(source, 2), 0) == [b"a", b"b"]
+    partition = TopicPartition(cluster.topic, 0)
+    end = (await source.bounds(frozenset({partition})))[partition].end
+    assert end == 3
+    await turn(lambda: source.position(partition) == end, source)
+
+
 # ── permissions ──────────────────────────────────────────────────────────────────────────────────────
 @pytest.fixture
 def role(lab: object) -> Iterator[Role]:
@@ -405,6 +419,9 @@ async def test_who_does_not_fetch_leaves_the_group(cluster: LabCluster) -> None:
     other = cluster.member()
     await other.start(frozenset({cluster.topic}), Listener(other))
     await turn(lambda: len(other.assignment()) == 2, other)
+    with pytest.raises(DependencyError) as error:
+        await stuck.commit({TopicPartition(cluster.topic, 0): 0})
+    assert error.value.reason is Reason.COORDINATOR_UNAVAILABLE
 
 
 async def test_stopping_has_a_limit(cluster: LabCluster, monkeypatch: pytest.MonkeyPatch) -> None:

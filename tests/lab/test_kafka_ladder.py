@@ -17,7 +17,7 @@ from connectivity_operator.diagnosis.probes import Probes
 from connectivity_operator.diagnosis.sections import Target
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 from connectivity_operator.settings import Settings
-from lab import certificates, world
+from lab import certificates, runner, world
 from lab.iam import control
 from lab.kafka import admin
 from tests.lab.msk_login import BOOTSTRAP, BROKERS, Role, resolve_as, trust
@@ -205,6 +205,35 @@ async def test_a_silent_broker_costs_the_limit_of_one_rung(role: Role, monkeypat
     assert climb.passed
     assert [warning.rung for warning in climb.warnings] == [Rung.TLS]
     assert asyncio.get_running_loop().time() - began < 7.0
+
+
+@pytest.fixture
+def broker_2_afterwards(lab: object) -> Iterator[None]:
+    yield
+    runner.start("kafka-2")
+
+
+@pytest.mark.usefixtures("broker_2_afterwards")
+async def test_the_loss_of_a_broker_fails_what_it_had_alone(role: Role) -> None:
+    """Replicated partitions have moved to the other broker; for the others no broker can answer."""
+    alone, both = "connectivity-test-alone", "connectivity-test-replicated"
+    await admin.create_topic(alone, replicas=[[2]])
+    await admin.create_topic(both, replicas=[[2, 1]])
+    try:
+        await asyncio.to_thread(runner.stop, "kafka-2")
+        lost = await climbed(role, Target(topics=frozenset({alone})))
+        moved = await climbed(role, Target(topics=frozenset({both})))
+        await asyncio.to_thread(runner.start, "kafka-2")
+        await admin.create_topic(alone, replicas=[[2]])  # waits for its leader
+        again = await climbed(role, Target(topics=frozenset({alone, both})))
+    finally:
+        for topic in (alone, both):
+            await admin.delete_topic(topic)
+    assert verdict(lost) == (Reason.LEADER_UNAVAILABLE, Rung.OPERATION)
+    assert moved.passed
+    assert [warning.reason for warning in moved.warnings] == [Reason.BROKER_UNREACHABLE]
+    assert again.passed
+    assert not again.warnings
 
 
 async def test_the_certificates_end_is_warned_of_once(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ is repeated in the same way.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -38,13 +37,13 @@ class _PacedMetadata:
         self._last = float("-inf")
 
     async def __call__(self, *args: Any) -> Any:
-        since = time.monotonic() - self._last
+        since = asyncio.get_running_loop().time() - self._last
         self._pause = FIRST_PAUSE if since > CALM else min(self._pause * 2, LONGEST_PAUSE)
         await asyncio.sleep(max(0.0, self._pause - since))
         try:
             return await self._update(*args)
         finally:
-            self._last = time.monotonic()
+            self._last = asyncio.get_running_loop().time()
 
 
 class _PacedFetch:
@@ -52,9 +51,9 @@ class _PacedFetch:
         self._fetcher, self._fetch = fetcher, fetch
 
     async def __call__(self, assignment: Any, *args: Any) -> Any:
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         brought_something = await self._fetch(assignment, *args)
-        left = began + FRUITLESS - time.monotonic()
+        left = began + FRUITLESS - asyncio.get_running_loop().time()
         # aiokafka's method swallows the cancellation by which a revoked assignment and `stop()` end it.
         if not brought_something and left > 0 and assignment.active and not self._fetcher._closed:
             await asyncio.sleep(left)

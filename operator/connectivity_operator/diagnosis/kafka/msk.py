@@ -28,7 +28,7 @@ def cluster_arn(host: str, facts: Mapping[str, str]) -> str:
     """
     named = _CLUSTER.search(host)
     name = named.group(1) if named else "<cluster name>"
-    region = region_of(host) or facts.get("region", "<region>")
+    region = region_of(host) or facts.get("region") or "<region>"
     account = facts.get("account", "<account>")
     return f"arn:{facts.get('partition', 'aws')}:kafka:{region}:{account}:cluster/{name}/<cluster uuid>"
 
