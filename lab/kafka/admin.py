@@ -144,20 +144,24 @@ async def produce(
 
     Without ``partition`` each goes to one chosen at random. ``compression`` is gzip, snappy, lz4 or zstd.
     """
-    async with AIOKafkaProducer(
+    producer = AIOKafkaProducer(
         bootstrap_servers=BOOTSTRAP_SERVERS,
         acks="all",  # end offsets and consumers see only what both replicas have
         linger_ms=5,
         max_batch_size=256 * 1024,
         max_request_size=4 * 1024 * 1024,
         compression_type=compression,
-    ) as producer:
+    )
+    try:
+        await producer.start()  # not by `async with`, which leaves it open when this fails
         # A tombstone is a key without a value: one of the two there must be.
         pending = [
             await producer.send(topic, value, key=b"tombstone" if value is None else None, partition=partition)
             for value in values
         ]
         return list(await asyncio.gather(*pending))
+    finally:
+        await producer.stop()
 
 
 async def begin_offsets(topic: str) -> dict[int, int]:
