@@ -30,7 +30,7 @@ from aiokafka.errors import (
 from connectivity_operator.adapters.kafka import client, group_requests
 from connectivity_operator.adapters.kafka.access import Access
 from connectivity_operator.adapters.kafka.errors import Asked, translate
-from connectivity_operator.adapters.kafka.prober import Prober
+from connectivity_operator.adapters.kafka.prober import Connection, Prober
 from connectivity_operator.adapters.kafka.reading import Reading, ours
 from connectivity_operator.errors import DependencyError, PositionsLost
 from connectivity_operator.ports import AssignmentListener, Bounds, Record, TopicPartition
@@ -94,14 +94,16 @@ class GroupConsumer:
 
     async def _why(self) -> DependencyError:
         """Why no bootstrap server could be used: aiokafka says "unable to bootstrap" whatever the cause."""
-        for server in self._access.bootstrap_servers:
-            host, _, port = server.rpartition(":")
-            try:
-                connection = await self._prober.connect(host, int(port))
-            except DependencyError as error:
-                return error
-            await connection.close()
-        # All of them let us in by now: it was a passing fault.
+        servers = [server.rpartition(":") for server in self._access.bootstrap_servers]
+        attempts = (self._prober.connect(host, int(port)) for host, _, port in servers)
+        answers = await asyncio.gather(*attempts, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, DependencyError)]
+        for connection in answers:
+            if isinstance(connection, Connection):
+                await connection.close()
+        if len(errors) == len(answers):
+            return errors[0]
+        # One of them lets us in by now: it was a passing fault.
         return _error(Reason.BROKER_UNREACHABLE, broker=", ".join(self._access.bootstrap_servers))
 
     async def _living(self) -> AIOKafkaConsumer:

@@ -114,7 +114,7 @@ def _topics(partitions: Iterable[TopicPartition]) -> str:
 
 
 def _topic_of(error: BaseException) -> str | None:
-    """The topic that aiokafka's exception names, if it names one: as a partition, a set of topics or a name."""
+    """The topic that aiokafka's exception names, if it names one: by a partition or in a set of topics."""
     match error.args:
         case (TheirPartition(topic=topic), *_):
             return str(topic)
