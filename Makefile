@@ -30,8 +30,8 @@ demo: up  ## the main job, end to end: operator, a resource, ten messages, what 
 	$(BIN)/python -m lab demo
 
 .PHONY: test
-test: $(READY)  ## the whole test suite, on real servers
-	$(BIN)/python -m pytest
+test: up  ## the whole test suite, on real servers
+	$(BIN)/python -m pytest tests/unit tests/lab tests/e2e
 
 .PHONY: unit
 unit: $(READY)  ## only the tests that need no server

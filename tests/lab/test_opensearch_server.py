@@ -11,14 +11,14 @@ import opensearchpy
 import pytest
 import requests
 from botocore.credentials import Credentials
-from lab.iam import control as iam
-from lab.iam.control import Issued
-from lab.opensearch import admin, control
 from opensearchpy import OpenSearch, RequestsAWSV4SignerAuth, RequestsHttpConnection
 from opensearchpy.exceptions import AuthorizationException, NotFoundError, RequestError, TransportError
 from requests_aws4auth import AWS4Auth
 
 from lab import certificates, processes, world
+from lab.iam import control as iam
+from lab.iam.control import Issued
+from lab.opensearch import admin, control
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account", "healthy")]
 

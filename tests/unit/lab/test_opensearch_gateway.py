@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from lab.opensearch.gateway import bulk, injection, mappings, operations
 from lab.opensearch.gateway.injection import NOTHING, Injection, Injections, InvalidInjectionError
 from lab.opensearch.gateway.mappings import UnsupportedMethodError
