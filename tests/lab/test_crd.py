@@ -184,8 +184,9 @@ def test_columns_show_what_is_wrong(namespace: str) -> None:
     create(namespace, "columns", topics=["orders"], index="i")
     patch_status(namespace, "columns", FULL.body())
     lines = access.kubectl("get", "ctest", "columns", "-n", namespace).splitlines()
-    assert lines[0].split() == ["NAME", "READY", *(n.upper() for n in NAMES.values()), "LOGGED", "CHECKED", "AGE"]
-    assert lines[1].split()[:7] == ["columns", "False", "ReadDataDenied", "Connected", "Connected", "Connected", "2"]
+    assert lines[0].split() == ["NAME", "READY", "REASON", *(n.upper() for n in NAMES.values()), "LOGGED", "CHECKED", "AGE"]
+    services = ["ReadDataDenied", "Connected", "Connected", "Connected"]
+    assert lines[1].split()[:8] == ["columns", "False", "KafkaFailed", *services, "2"]
     wide = access.kubectl("get", "connectivity", "-n", namespace, "-o", "wide", "--field-selector", "spec.index=i")
     assert wide.splitlines()[0].split()[-4:] == ["TOPICS", "INDEX", "MODEL", "MESSAGE"]
     assert '["orders"]' in wide.splitlines()[1]
