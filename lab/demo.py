@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from lab import operator_env, paths, world
 from lab.openai.embedding import Embedder
@@ -66,7 +68,7 @@ def run() -> None:
     _show("get", "connectivitytests")
 
     _step("see the rows in PostgreSQL", "SELECT … FROM demo_log")
-    click.echo(_rows())
+    _rows()
 
     _step("ask the index", "k-NN search with the same embedding model")
     _ask()
@@ -93,14 +95,13 @@ def _send() -> list[str]:
     return result.stdout.splitlines()
 
 
-def _rows() -> str:
-    columns = "id, kafka_partition AS part, kafka_offset AS off, embedding_dimensions AS dims, log_level AS level"
-    sql = (
-        f"SELECT {columns}, left(message_content, 44) AS message_content FROM demo_log"
-        f" WHERE kafka_topic = '{TOPIC}' ORDER BY id DESC LIMIT {len(MESSAGES)}"
-    )
-    lines = ["id | partition | offset | dimensions | level | message", *psql(sql).splitlines()]
-    return "\n".join(line.replace("|", " | ") if n else line for n, line in enumerate(lines))
+def _rows() -> None:
+    columns = "id, kafka_partition, kafka_offset, embedding_dimensions, log_level, message_content"
+    sql = f"SELECT {columns} FROM demo_log WHERE kafka_topic = '{TOPIC}' ORDER BY id DESC LIMIT {len(MESSAGES)}"
+    table = Table("id", "partition", "offset", "dimensions", "level", "message", box=None, pad_edge=False)
+    for line in psql(sql).splitlines():
+        table.add_row(*line.split("|", 5))
+    Console(highlight=False, soft_wrap=True).print(table)
 
 
 def _show(*arguments: str) -> None:
