@@ -21,7 +21,7 @@ from connectivity_operator.conditions import Facts, Flow, compose
 from connectivity_operator.duty import Duty, Order, Tools
 from connectivity_operator.errors import NotAllowed
 from connectivity_operator.resource import consumer_group, parse
-from connectivity_operator.status_writer import StatusWriter, Urgency
+from connectivity_operator.status_writer import COUNTERS_EVERY, StatusWriter, Urgency
 
 TICK = 5.0
 """Seconds after which the status is composed again even if nothing happened: time alone changes conditions."""
@@ -59,12 +59,15 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Live until ``stop``; returns before it only when the object is certainly gone."""
         await self._stay_away(stop)
+        if stop.is_set():
+            return
         writer = asyncio.create_task(self._writer.run(), name=f"status {self.ref.namespace}/{self.ref.name}")
         try:
             while not stop.is_set() and not self._writer.gone.is_set():
                 self.beat = time.monotonic()
                 await self._reconcile()
-                self._compose()
+                if not self.resource.deleting:
+                    self._compose()
                 await self._sleep(stop)
         finally:
             await self._end_duty()
@@ -80,7 +83,7 @@ class Supervisor:
     async def _reconcile(self) -> None:
         """Make what runs match what the resource wants."""
         self.resource = parse(self._body)
-        self._writer.heartbeat = max(self._writer.heartbeat, float(self.resource.spec.interval_seconds))
+        self._writer.heartbeat = max(COUNTERS_EVERY, float(self.resource.spec.interval_seconds))
         self._not_allowed = self._refusal()
         wanted = None if self.resource.spec.suspend or self._not_allowed or self.resource.deleting else self._order()
         if self._duty and self._duty.order != wanted:
@@ -179,7 +182,8 @@ def _other_operator(body: Mapping[str, Any], ours: str) -> str | None:
 
 def _urgency(before: status.Status, after: status.Status) -> Urgency:
     def shown(s: status.Status) -> object:
-        return [(c.type, c.status, c.reason, c.message, c.observed_generation) for c in s.conditions.values()]
+        conditions = [(c.type, c.status, c.reason, c.message, c.observed_generation) for c in s.conditions.values()]
+        return conditions, [(x.name, [reason for reason, _ in x.warnings]) for x in s.services.values()]
 
     first = before.pipeline.counters.logged == 0 < after.pipeline.counters.logged
     changed = (
@@ -187,7 +191,7 @@ def _urgency(before: status.Status, after: status.Status) -> Urgency:
         or first
         or before.last_request_handled != after.last_request_handled
         or before.operator != after.operator
-        or len(after.history) != len(before.history)
+        or before.history != after.history
     )
     if changed:
         return Urgency.CHANGE

@@ -178,14 +178,14 @@ def test_an_api_server_away_for_a_minute_loses_nothing(operator: Operator, make_
     resource = make_resource()
     resource.until_reading()
     topic = resource.topics[0]
-    runner.stop("kube-apiserver")
+    runner.stop("kubernetes-apiserver")
     try:
         for turn in range(6):
             send(topic, texts(f"api {turn}", 10))
             time.sleep(10)
         assert len(rows(topic)) == 60
     finally:
-        runner.start("kube-apiserver")
+        runner.start("kubernetes-apiserver")
     until(lambda: resource.status["pipeline"]["logged"] == 60, limit=90, what="the counters after the outage")
     resource.until("Ready", "EndToEndVerified")
     send(topic, texts("after", 5))
