@@ -44,6 +44,10 @@ check: $(READY)  ## format, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: bench
+bench: $(READY)  ## measure, in a lab apart, and put the figures into bench/README.md
+	$(BIN)/python -m bench --write all
+
 .PHONY: lock
 lock: $(READY)  ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.txt

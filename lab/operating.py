@@ -17,6 +17,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lab import operator_env, paths, processes, world
@@ -103,6 +104,26 @@ class Operator:
 
     def stop(self) -> None:
         processes.end("operator", grace=20)
+
+    def threads(self) -> int:
+        """Threads of its process."""
+        return len(list((self._proc() / "task").iterdir()))
+
+    def connections(self, *ports: int) -> int:
+        """Established TCP connections of its process to these ports."""
+        own = {os.readlink(fd) for fd in (self._proc() / "fd").iterdir() if fd.is_symlink()}
+        found = 0
+        for line in (self._proc() / "net" / "tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            established, port = fields[3] == "01", int(fields[2].rpartition(":")[2], 16)
+            found += established and port in ports and f"socket:[{fields[9]}]" in own
+        return found
+
+    def _proc(self) -> Path:
+        record = processes.find("operator")
+        if record is None:
+            raise PartError("the operator is not running")
+        return Path("/proc") / str(record.pid)
 
     def log(self, **wanted: str) -> list[dict[str, Any]]:
         """Events of the log (of all its starts) that have these values."""

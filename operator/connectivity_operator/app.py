@@ -123,7 +123,10 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
         probes = Probes(made=probed)
         stack.push_async_callback(probes.close)
         check = IdentityCheck(aws)
-        identity = partial(probes.get, ("identity",), check.climb, max_age=IDENTITY_LIFE)
+        # Asked from within other probes: with their slots it would wait for those who wait for it.
+        callers = Probes(limit=1, made=probed)
+        stack.push_async_callback(callers.close)
+        identity = partial(callers.get, ("identity",), check.climb, max_age=IDENTITY_LIFE)
 
         access = Access(
             bootstrap_servers=settings.kafka_bootstrap_servers,

@@ -7,6 +7,7 @@ import time
 
 from lab import runner
 from lab.operating import (
+    NAMESPACE,
     Load,
     Operator,
     Resource,
@@ -171,6 +172,26 @@ def test_a_check_on_request_is_made_and_echoed(make_resource: MakeResource) -> N
     )  # fmt: skip
     until(lambda: resource.status.get("lastRequestHandled") == "please", limit=30, what="the echo")
     assert resource.status["lastCheckTime"] > before
+
+
+def test_a_hundred_resources_at_once_become_ready(operator: Operator, make_resource: MakeResource) -> None:
+    """Checks and requests are shared: no thread and no client a resource, and nobody waits for ever."""
+    first = make_resource(partitions=1)
+    first.until("Ready", "AllConnected")
+    threads, clients = operator.threads(), operator.connections(443, 5432)
+    many = [Resource(f"{first.name}-{n}", first.topics, first.index, spec=first.spec) for n in range(100)]
+    kubectl("apply", "-f", "-", stdin="\n---\n".join(resource.manifest() for resource in many))
+    try:
+        until(lambda: _ready(first.name) == 101, limit=90, what=lambda: f"101 ready ones ({_ready(first.name)} are)")
+        assert operator.threads() - threads < 50
+        assert operator.connections(443, 5432) - clients < 20
+    finally:
+        kubectl("-n", first.namespace, "delete", "ctest", *(r.name for r in many), limit=120)
+
+
+def _ready(prefix: str) -> int:
+    shown = kubectl("-n", NAMESPACE, "get", "ctest", "--no-headers").splitlines()
+    return sum(1 for line in shown if line.startswith(prefix) and line.split()[1] == "True")
 
 
 def test_an_api_server_away_for_a_minute_loses_nothing(operator: Operator, make_resource: MakeResource) -> None:

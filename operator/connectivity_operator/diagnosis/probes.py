@@ -25,7 +25,10 @@ class _Result:
 
 
 class Probes:
-    """Climbs by key. ``limit`` is how many run at once in this process; ``made`` hears of each one made."""
+    """Climbs by key. ``limit`` is how many run at once; ``made`` hears of each one made.
+
+    A climb must not ask the `Probes` that it runs in: it would hold the slot that it waits for.
+    """
 
     def __init__(
         self,
