@@ -15,7 +15,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -111,7 +112,7 @@ class Operator:
 
     def connections(self, *ports: int) -> int:
         """Established TCP connections of its process to these ports."""
-        own = {os.readlink(fd) for fd in (self._proc() / "fd").iterdir() if fd.is_symlink()}
+        own = set(_targets(self._proc() / "fd"))
         found = 0
         for line in (self._proc() / "net" / "tcp").read_text().splitlines()[1:]:
             fields = line.split()
@@ -136,6 +137,12 @@ class Operator:
             if all(event.get(key) == value for key, value in wanted.items()):
                 events.append(event)
         return events
+
+
+def _targets(folder: Path) -> Iterator[str]:
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(entry.readlink())
 
 
 @dataclass

@@ -184,7 +184,8 @@ def test_columns_show_what_is_wrong(namespace: str) -> None:
     create(namespace, "columns", topics=["orders"], index="i")
     patch_status(namespace, "columns", FULL.body())
     lines = access.kubectl("get", "ctest", "columns", "-n", namespace).splitlines()
-    assert lines[0].split() == ["NAME", "READY", "REASON", *(n.upper() for n in NAMES.values()), "LOGGED", "CHECKED", "AGE"]
+    names = [name.upper() for name in NAMES.values()]
+    assert lines[0].split() == ["NAME", "READY", "REASON", *names, "LOGGED", "CHECKED", "AGE"]
     services = ["ReadDataDenied", "Connected", "Connected", "Connected"]
     assert lines[1].split()[:8] == ["columns", "False", "KafkaFailed", *services, "2"]
     wide = access.kubectl("get", "connectivity", "-n", namespace, "-o", "wide", "--field-selector", "spec.index=i")
