@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab import parts, runner
+from lab import operator_env, parts, processes, runner
 from lab.progress import Lines
 
 
@@ -17,6 +17,8 @@ def lab(request: pytest.FixtureRequest) -> None:
 
     LAB_PARTS (comma-separated) restricts it to some parts and what they need.
     """
+    # The operator that a demo has left running would look after the tests' resources, too.
+    processes.end(operator_env.OPERATOR_PROCESS, grace=20)
     wanted = os.environ.get("LAB_PARTS")
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
