@@ -9,7 +9,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -110,14 +112,15 @@ class Operator:
         """Threads of its process."""
         return len(list((self._proc() / "task").iterdir()))
 
-    def connections(self, *ports: int) -> int:
-        """Established TCP connections of its process to these ports."""
+    def connections(self, *addresses: str) -> int:
+        """Established TCP connections of its process to these addresses."""
         own = set(_targets(self._proc() / "fd"))
+        # /proc/net/tcp writes an address as the number that its bytes are on this machine.
+        wanted = {f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}" for address in addresses}
         found = 0
         for line in (self._proc() / "net" / "tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            established, port = fields[3] == "01", int(fields[2].rpartition(":")[2], 16)
-            found += established and port in ports and f"socket:[{fields[9]}]" in own
+            _, _, remote, state, *_, inode = line.split()[:10]
+            found += state == "01" and remote.partition(":")[0] in wanted and f"socket:[{inode}]" in own
         return found
 
     def _proc(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from lab import runner
+from lab import runner, world
 from lab.operating import (
     NAMESPACE,
     Load,
@@ -178,13 +178,14 @@ def test_a_hundred_resources_at_once_become_ready(operator: Operator, make_resou
     """Checks and requests are shared: no thread and no client a resource, and nobody waits for ever."""
     first = make_resource(partitions=1)
     first.until("Ready", "AllConnected")
-    threads, clients = operator.threads(), operator.connections(443, 5432)
+    servers = [name[1] for name in (world.OPENAI, world.OPENSEARCH, world.POSTGRESQL, world.STS)]
+    threads, clients = operator.threads(), operator.connections(*servers)
     many = [Resource(f"{first.name}-{n}", first.topics, first.index, spec=first.spec) for n in range(100)]
     kubectl("apply", "-f", "-", stdin="\n---\n".join(resource.manifest() for resource in many))
     try:
         until(lambda: _ready(first.name) == 101, limit=90, what=lambda: f"101 ready ones ({_ready(first.name)} are)")
         assert operator.threads() - threads < 50
-        assert operator.connections(443, 5432) - clients < 20
+        assert operator.connections(*servers) - clients < 20
     finally:
         kubectl("-n", first.namespace, "delete", "ctest", *(r.name for r in many), limit=120)
 

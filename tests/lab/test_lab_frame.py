@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -225,12 +226,18 @@ def _told(process: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def apart(tmp_path: Path) -> Iterator[Apart]:
+def apart() -> Iterator[Apart]:
+    # pytest's own folder may be too long for PostgreSQL's unix socket.
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as folder:
+        yield from _apart(Path(folder))
+
+
+def _apart(folder: Path) -> Iterator[Apart]:
     argv = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "up\n"
-        lab = Apart(tmp_path / "state", holder.pid)
+        lab = Apart(folder / "state", holder.pid)
         yield lab
         for pid in lab.processes():
             os.kill(pid, signal.SIGKILL)
