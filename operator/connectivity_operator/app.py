@@ -121,11 +121,9 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
         aws = AwsIdentity(region=settings.aws_region, ca_files=(settings.extra_ca_file,))
         stack.push_async_callback(aws.close)
         probes = Probes(made=probed)
-        stack.push_async_callback(probes.close)
         check = IdentityCheck(aws)
         # Asked from within other probes: with their slots it would wait for those who wait for it.
         callers = Probes(limit=1, made=probed)
-        stack.push_async_callback(callers.close)
         identity = partial(callers.get, ("identity",), check.climb, max_age=IDENTITY_LIFE)
 
         access = Access(
@@ -155,6 +153,9 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
                 context=trust.context(settings.extra_ca_file, settings.postgres_ca_file),
             ),
         )
+        # Closed first: a climb under way would use clients that are closed already.
+        stack.push_async_callback(callers.close)
+        stack.push_async_callback(probes.close)
         yield Engine(
             settings,
             Diagnosis(ladders, probes),

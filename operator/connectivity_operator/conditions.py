@@ -33,6 +33,8 @@ CONNECTED = "Connected"
 READY = "Ready"
 FLOWING = "PipelineFlowing"
 STALLED = "Stalled"
+RESTART = 60.0
+"""Seconds beyond the validity that a restart may take: the last finished message is written every half minute."""
 VALIDITY = 3
 """Intervals for which a verdict and a finished message count."""
 
@@ -119,7 +121,9 @@ def compose(before: Status, facts: Facts) -> tuple[Status, list[Transition]]:
             operator=facts.operator,
             last_check_time=checked,
             valid_until=_valid_until(checked, facts),
-            last_request_handled=facts.request_handled or before.last_request_handled,
+            last_request_handled=before.last_request_handled
+            if facts.request_handled is None
+            else facts.request_handled,
             model=facts.model or before.model,
             identity=facts.identity or before.identity,
             conditions=conditions,
@@ -148,7 +152,7 @@ def _service(before: Status, facts: Facts, service: Service) -> ServiceStatus | 
         message=judged.message or None,
         remedy=judged.remedy,
         runbook=judged.runbook,
-        consecutive_failures=judged.failures,
+        consecutive_failures=max(judged.failures, old.consecutive_failures) if same and old else judged.failures,
         since=old.since if same and old and old.since else timestamp(facts.now),
         rungs=judged.rungs,
         warnings=judged.warnings,
@@ -189,21 +193,23 @@ def _flowing(before: Status, facts: Facts) -> Condition:
             text = f"Every recent message was rejected ({last.get('reason', 'see demo_log')})."
             return _flow("False", "MessagesRejected", text, facts)
         return _flow("True", "Flowing", "Messages go all the way.", facts)
+    stands = _standing(old, facts)
     if flow.starting:
-        # After a restart the verdict of this generation stands until the pipeline can give a new one.
-        stands = old is not None and old.observed_generation == facts.generation
-        if (
-            old is not None
-            and stands
-            and old.reason in ("NoMessages", "Retrying", "NotProgressing", "MessagesRejected")
-        ):
-            return old
-        return _flow("Unknown", "Starting", "Positions in the topics are not fixed yet.", facts)
+        return stands or _flow("Unknown", "Starting", "Positions in the topics are not fixed yet.", facts)
     if flow.pipeline.lag == 0:
         return _flow("Unknown", "NoMessages", "No message has come; nothing is waiting.", facts)
-    if old is not None and old.reason in ("Retrying", "NotProgressing", "MessagesRejected", "Flowing"):
-        return replace(old, observed_generation=facts.generation)
+    if stands and stands.reason != "NoMessages":
+        return stands
     return _flow("Unknown", "Starting", "The first messages are under way.", facts)
+
+
+def _standing(old: Condition | None, facts: Facts) -> Condition | None:
+    """The verdict of this generation that a restart has found, until the pipeline can give a new one."""
+    if old is None or old.observed_generation != facts.generation or old.reason in ("Pending", "Starting", "Suspended"):
+        return None
+    ago = facts.flow.finished_ago
+    expired = ago is None or ago > VALIDITY * facts.interval + RESTART
+    return None if old.reason == "Flowing" and expired else old
 
 
 def _halted(old: Condition | None, facts: Facts) -> Condition:
@@ -233,8 +239,9 @@ def _ready(
     if failed:
         by_identity = [s for s in failed if (st := services[s]) and st.rung == Rung.IDENTITY]
         reason = "IdentityFailed" if by_identity else f"{NAMES[failed[0]]}Failed"
-        told = "; ".join(f"{s}: {connected[s].reason}. {connected[s].message}" for s in failed)
-        return Condition(READY, "False", reason, told, generation)
+        # All the names first: a long message of one must not push out the others.
+        names = "; ".join(f"{s}: {connected[s].reason}" for s in failed)
+        return Condition(READY, "False", reason, f"{names}. {connected[failed[0]].message}", generation)
     if any(c.status == "Unknown" for c in connected.values()):
         return Condition(READY, "Unknown", "Pending", "The first check is not finished yet.", generation)
     if flowing.status == "False":

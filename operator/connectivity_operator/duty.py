@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from connectivity_operator import models, status
-from connectivity_operator.conditions import CONNECTED, Facts, Flow, Judged
+from connectivity_operator.conditions import CONNECTED, FLOWING, Facts, Flow, Judged
 from connectivity_operator.diagnosis.catalogue import Explanation
 from connectivity_operator.diagnosis.embeddings import model_key
 from connectivity_operator.diagnosis.engine import Diagnosis
@@ -25,6 +25,10 @@ from connectivity_operator.watch import ServiceWatch
 
 MEMBERSHIP = (Reason.ALTER_GROUP_DENIED, Reason.DESCRIBE_GROUP_DENIED, Reason.READ_DATA_DENIED)
 """What only the group's own member can find out about its rights (reading is probed too, committing is not)."""
+
+
+THROTTLED_FOR = 30.0
+"""Seconds for which a pipeline counts as held back by the policy's rate after it was."""
 
 
 class RunningPipeline(Protocol):
@@ -82,6 +86,9 @@ class Duty:
             group=order.group,
         )
         self._before = before.pipeline
+        flowing = before.conditions.get(FLOWING)
+        self._continues = flowing is not None and flowing.observed_generation == order.resource.generation
+        self._throttled_at = float("-inf")
         self._stop = asyncio.Event()
         self._wake = wake
         self._pipeline = tools.new_pipeline(order, before, self._pipeline_changed)
@@ -94,11 +101,12 @@ class Duty:
                 interval=float(spec.interval_seconds),
                 timeout=float(spec.timeout_seconds),
                 changed=wake,
+                ref=order.resource.ref,
                 refine=self._with_membership if service is Service.KAFKA else lambda climb: climb,
             )
             for service in DEPENDENCIES
         }
-        self._request: tuple[str | None, float] | None = None
+        self._request: tuple[str, float] | None = None
         self._model = model_key(order.model, models.dimensions(order.model, spec.dimensions))
         self._embedded_at: float | None = None
         label = f"{order.resource.ref.namespace}/{order.resource.ref.name}"
@@ -107,18 +115,27 @@ class Duty:
             *(asyncio.create_task(w.run(), name=f"watch {w.service} {label}") for w in self.watches.values()),
         ]
 
-    def request(self, text: str | None) -> None:
+    def request(self, text: str) -> None:
         """Check everything now; answered when all four have looked again."""
         self._request = (text, time.monotonic())
         for watch in self.watches.values():
             watch.check_now()
+
+    @property
+    def broken(self) -> bool:
+        """A task has ended that never should: a fault of ours."""
+        return not self._stop.is_set() and any(task.done() for task in self._tasks)
 
     async def end(self) -> None:
         """Stop the checks, let the pipeline finish what is in flight, commit and leave the group."""
         self._stop.set()
         for task in self._tasks[1:]:
             task.cancel()
-        await asyncio.wait(self._tasks)
+        try:
+            await asyncio.wait(self._tasks)
+        except asyncio.CancelledError:
+            self._tasks[0].cancel()  # no time left to end well
+            raise
         for task in self._tasks:
             if not task.cancelled() and (error := task.exception()):
                 raise error
@@ -143,7 +160,12 @@ class Duty:
 
     def flow(self) -> Flow:
         """What the pipeline shows, in the terms of the condition `PipelineFlowing`."""
-        return flow_of(self._pipeline.progress, self._before)
+        progress, now = self._pipeline.progress, time.monotonic()
+        if progress.throttled:
+            self._throttled_at = now
+        flow = flow_of(progress, self._before, continues=self._continues)
+        # What the policy's rate holds back is no lack of progress.
+        return replace(flow, lagging_for=None) if now - self._throttled_at < THROTTLED_FOR else flow
 
     def _judged(self, watch: ServiceWatch) -> Judged:
         standing, generation = watch.standing, self.order.resource.generation
@@ -171,7 +193,8 @@ class Duty:
         if self._request is None:
             return None
         text, asked = self._request
-        return text if all(w.began >= asked for w in self.watches.values()) else None
+        settled = all(w.began >= asked and w.standing.brewing is None for w in self.watches.values())
+        return text if settled else None
 
     def _pipeline_changed(self) -> None:
         progress = self._pipeline.progress
@@ -194,8 +217,12 @@ class Duty:
         return join([climb, refused])
 
 
-def flow_of(progress: Progress, before: status.PipelineStatus) -> Flow:
-    """A pipeline's progress as the condition rules want it, continuing what an earlier process had reached."""
+def flow_of(progress: Progress, before: status.PipelineStatus, *, continues: bool) -> Flow:
+    """A pipeline's progress as the condition rules want it.
+
+    ``continues``: it goes on where an earlier process was, for the same generation; only then does a message that
+    was finished before prove anything.
+    """
     now = time.monotonic()
 
     def ago(at: float | None) -> float | None:
@@ -203,7 +230,7 @@ def flow_of(progress: Progress, before: status.PipelineStatus) -> Flow:
 
     last = progress.last_message.body() if progress.last_message else before.last_message
     rejected = progress.last_rejected.body() if progress.last_rejected else before.last_rejected
-    earlier = _completed_ago(before)
+    earlier = _completed_ago(before) if continues else None
     oldest = progress.trouble
     return Flow(
         pipeline=status.PipelineStatus(

@@ -117,11 +117,15 @@ class Operator:
             known.alone_since = None
         try:
             await supervisor.run(stop)
+            if not stop.is_set():
+                self.resource_gone(body)  # it has vanished while the watch was interrupted
         finally:
             if self._supervisors.get(uid) is supervisor:
                 del self._supervisors[uid]
             if known := self._seen.get(uid):
                 known.alone_since = time.monotonic()
+            else:
+                self._metrics.forget(supervisor.ref)  # its last status may have come after the news of its end
 
     def resource_changed(self, body: Mapping[str, Any]) -> None:
         """There is a new version of an object."""
@@ -203,7 +207,13 @@ class Operator:
         """Read the policy file again when it changes, and let every supervisor decide anew."""
         while True:
             await asyncio.sleep(POLICY_EVERY)
-            if self._policy.refresh():
+            try:
+                changed = self._policy.refresh()
+            except Exception:
+                # The edge of this task: whatever is wrong with the file, it is looked at again.
+                self._log.exception("policy not read", action="read policy", status="failed")
+                continue
+            if changed:
                 self._paces_changed()
                 for supervisor in self._supervisors.values():
                     supervisor.look_again()

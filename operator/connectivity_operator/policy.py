@@ -62,7 +62,7 @@ class Rule(_Schema):
     allow_earliest: bool = False
     """Whether ``startFrom: Earliest`` may be asked for: it reads (and embeds) all that a topic holds."""
     max_messages_per_minute: Annotated[int, Field(ge=1)] | None = None
-    """Of each resource; what exceeds it waits as lag. None: no limit."""
+    """Of all resources of a namespace together; what exceeds it waits as lag. None: no limit."""
 
 
 class _File(_Schema):
@@ -92,12 +92,14 @@ class Policy:
     def parse(cls, text: str, path: Path, own_namespace: str) -> Self:
         """A policy from the text of its file; ``path`` is for messages only."""
         try:
-            content = _File.model_validate(yaml.safe_load(text))
-        except yaml.YAMLError as error:
+            loaded = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the thirteenth month, for example
             mark = getattr(error, "problem_mark", None)
             place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
             problem = getattr(error, "problem", None) or "unreadable"
             raise PolicyError(f"POLICY_FILE {path}, {place}: is no YAML ({problem})") from error
+        try:
+            content = _File.model_validate(loaded)
         except ValidationError as error:
             problems = "; ".join(_problem(details) for details in error.errors(include_url=False))
             raise PolicyError(f"POLICY_FILE {path}: {problems}. See docs/policy.md") from None
@@ -136,7 +138,7 @@ class Policy:
             )
 
     def max_messages_per_minute(self, namespace: str) -> int | None:
-        """How many messages each resource of a namespace may handle in a minute; None: no limit."""
+        """How many messages the resources of a namespace may handle together in a minute; None: no limit."""
         found = self.rule(namespace)
         return found[1].max_messages_per_minute if found else None
 

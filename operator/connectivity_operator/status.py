@@ -13,6 +13,9 @@ from typing import Any
 
 MESSAGE_LIMIT = 512
 HISTORY_LIMIT = 20
+REMEDY_LIMIT = 4096
+TOPICS_LIMIT = 1024
+"""The schema's: one text beyond its limit, and the API server refuses the whole status."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -78,7 +81,7 @@ class ServiceStatus:
             "reason": self.reason,
             "rung": self.rung,
             "message": clip(self.message) if self.message else None,
-            "remedy": self.remedy,
+            "remedy": self.remedy[:REMEDY_LIMIT] if self.remedy else None,
             "runbook": self.runbook,
             "consecutiveFailures": self.consecutive_failures,
             "since": self.since,
@@ -120,7 +123,7 @@ class PipelineStatus:
         return {
             **self.counters.body(),
             "lag": self.lag,
-            "topics": sorted(self.topics),
+            "topics": sorted(self.topics)[:TOPICS_LIMIT],
             "lastMessage": dict(self.last_message) if self.last_message else None,
             "lastRejected": dict(self.last_rejected) if self.last_rejected else None,
         }
@@ -128,7 +131,7 @@ class PipelineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole status, immutable; `body` is the merge patch with the full key set (None clears)."""
+    """The whole status, immutable; `body` is what is written."""
 
     observed_generation: int = 0
     operator: str = ""
@@ -145,7 +148,7 @@ class Status:
     history: tuple[Mapping[str, str], ...] = ()
 
     def body(self) -> dict[str, Any]:
-        """Every key, so that a merge patch leaves nothing stale; lists are replaced whole."""
+        """The whole status, every key of it: what is None is cleared."""
         return {
             "observedGeneration": self.observed_generation,
             "operator": self.operator,

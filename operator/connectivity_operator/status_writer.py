@@ -21,6 +21,8 @@ from connectivity_operator.ports import ObjectGone, ObjectRef, ResourceApi
 
 COUNTERS_EVERY = 30.0
 """Seconds between two writes that change nothing but counters and times."""
+LOOK = 5.0
+"""Seconds after which it looks again whether something is due."""
 SETTLE = 0.2
 """Seconds in which changes that come together become one write."""
 GONE_AFTER = 5.0
@@ -56,7 +58,7 @@ class StatusWriter:
         self._events: list[_Event] = []
         self._urgent = asyncio.Event()
         self._counters = False
-        self._written_at = float("-inf")
+        self._written_at = time.monotonic()
 
     def submit(self, body: Mapping[str, Any], urgency: Urgency) -> None:
         """Hand over the newest status; older ones that were not written yet are forgotten."""
@@ -74,13 +76,17 @@ class StatusWriter:
         """Write until cancelled or the object is gone."""
         while not self.gone.is_set():
             try:
-                async with asyncio.timeout(COUNTERS_EVERY):
+                async with asyncio.timeout(min(LOOK, max(0.0, self._due() - time.monotonic()))):
                     await self._urgent.wait()
                 await asyncio.sleep(SETTLE)
             except TimeoutError:
-                if not self._counters and time.monotonic() - self._written_at < self.heartbeat:
+                if time.monotonic() < self._due():
                     continue
             await self._flush()
+
+    def _due(self) -> float:
+        """When the next write is due that nobody waits for."""
+        return self._written_at + (COUNTERS_EVERY if self._counters else self.heartbeat)
 
     async def finish(self, limit: float = 3.0) -> None:
         """Write what is pending once, for a shutdown; gives up after ``limit`` seconds."""
@@ -96,6 +102,7 @@ class StatusWriter:
         self._urgent.clear()
         self._counters = False
         if self._body is None:
+            self._written_at = time.monotonic()
             return
         delay = RETRY_FIRST
         missing_since: float | None = None

@@ -65,17 +65,25 @@ class Supervisor:
         try:
             while not stop.is_set() and not self._writer.gone.is_set():
                 self.beat = time.monotonic()
+                if _other_operator(self._body, self._tools.operator):
+                    # It took over while we said nothing for longer than our status was valid.
+                    await self._end_duty()
+                    await self._stay_away(stop)
+                    continue
                 await self._reconcile()
                 if not self.resource.deleting:
                     self._compose()
                 await self._sleep(stop)
         finally:
-            await self._end_duty()
+            try:
+                await self._end_duty()
+            finally:
+                writer.cancel()
+                await asyncio.wait({writer})
+        ours = not _other_operator(self._body, self._tools.operator)
+        if ours and not self._writer.gone.is_set() and not self.resource.deleting:
             # The last counters, and nothing else: that we stop is no news of the dependencies.
             self._writer.submit(self._status.body(), Urgency.CHANGE)
-            writer.cancel()
-            await asyncio.wait({writer})
-        if not self._writer.gone.is_set() and not self.resource.deleting:
             await self._writer.finish()
         self._log.info("supervisor stopped", action="supervise", status="ok")
 
@@ -86,14 +94,15 @@ class Supervisor:
         self._writer.heartbeat = max(COUNTERS_EVERY, float(self.resource.spec.interval_seconds))
         self._not_allowed = self._refusal()
         wanted = None if self.resource.spec.suspend or self._not_allowed or self.resource.deleting else self._order()
-        if self._duty and self._duty.order != wanted:
+        if self._duty and (self._duty.order != wanted or self._duty.broken):
             await self._end_duty()
         if wanted and self._duty is None:
             self._duty = Duty(wanted, self._tools, self._status, self._wake.set)
             self._log.info("supervising", action="supervise", status="ok", generation=self.resource.generation)
-        if self._duty and self.resource.check_requested != self._request_seen:
-            self._request_seen = self.resource.check_requested
-            self._duty.request(self.resource.check_requested)
+        asked = self.resource.check_requested
+        if self._duty and asked is not None and asked != self._request_seen:
+            self._request_seen = asked
+            self._duty.request(asked)
 
     def _refusal(self) -> str | None:
         try:
@@ -110,6 +119,8 @@ class Supervisor:
     async def _end_duty(self) -> None:
         if self._duty:
             duty, self._duty = self._duty, None
+            # A request that this duty has not answered yet is asked of the next one again.
+            self._request_seen = self._status.last_request_handled
             await duty.end()
             self._status = replace(self._status, pipeline=duty.flow().pipeline)
 
@@ -170,6 +181,7 @@ class Supervisor:
             self._wake.clear()
             await self._sleep(stop)
         self._status = status.read(self._body.get("status") or {})
+        self._request_seen = self._status.last_request_handled
 
 
 def _other_operator(body: Mapping[str, Any], ours: str) -> str | None:

@@ -19,6 +19,7 @@ from connectivity_operator.diagnosis.engine import Diagnosis
 from connectivity_operator.diagnosis.judge import Kind, Standing, judge
 from connectivity_operator.diagnosis.ladder import Climb, Failure, limited
 from connectivity_operator.diagnosis.sections import Target
+from connectivity_operator.ports import ObjectRef
 from connectivity_operator.reasons import Service
 
 AFTER_FAULT = 5.0
@@ -40,6 +41,7 @@ class ServiceWatch:
         interval: float,
         timeout: float,
         changed: Callable[[], None],
+        ref: ObjectRef,
         refine: Callable[[Climb], Climb] = lambda climb: climb,
     ) -> None:
         self.service, self.target = service, target
@@ -53,7 +55,7 @@ class ServiceWatch:
         self._changed, self._refine = changed, refine
         self._not_before = time.monotonic()
         self._now = asyncio.Event()
-        self._log = structlog.get_logger().bind(service=service)
+        self._log = structlog.get_logger().bind(service=service, namespace=ref.namespace, name=ref.name)
 
     def check_now(self) -> None:
         """Someone asked: look at once, and accept nothing older than this moment."""

@@ -184,3 +184,27 @@ def test_messages_fit_the_schema() -> None:
     long = {s: replace(BROKEN, message="x" * 500) for s in DEPENDENCIES}
     body = compose(Status(), facts(judged=long))[0].body()
     assert max(len(c["message"]) for c in body["conditions"]) <= 512
+
+
+def test_a_message_of_the_old_generation_proves_nothing_of_the_new_one() -> None:
+    """Another index, another topic: `EndToEndVerified` must be earned again."""
+    old, _ = compose(Status(), facts(flow=FLOWING))
+    judged = {s: Judged(CONNECTED, 2) for s in DEPENDENCIES}
+    new, _ = compose(old, facts(generation=2, judged=judged, flow=Flow(starting=True)))
+    assert said(new) == ("True", "AllConnected")
+    assert said(new, "PipelineFlowing") == ("Unknown", "Starting")
+
+
+def test_a_slow_restart_does_not_take_flowing_away() -> None:
+    """The last finished message is written every half minute only; a verdict stands until there is a new one."""
+    old, _ = compose(Status(), facts(flow=FLOWING, interval=10))
+    again, transitions = compose(old, facts(judged={}, interval=10, flow=Flow(finished_ago=45, accepted_ago=45)))
+    assert said(again) == ("True", "EndToEndVerified")
+    assert transitions == []
+
+
+def test_failures_go_on_counting_over_a_restart() -> None:
+    """A counter that starts anew would tell an old outage for a young one."""
+    old, _ = compose(Status(), facts(judged={**FINE, Service.KAFKA: replace(BROKEN, failures=40)}))
+    new, _ = compose(old, facts(judged={**FINE, Service.KAFKA: replace(BROKEN, failures=2)}))
+    assert new.services["kafka"].consecutive_failures == 40

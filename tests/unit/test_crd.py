@@ -144,7 +144,8 @@ def test_defaults_are_those_of_the_program() -> None:
 def test_columns_show_a_reason_for_every_dependency() -> None:
     """Ready shows a status, the dependencies show Connected or the code of what is wrong."""
     columns = {c["name"]: c["jsonPath"] for c in VERSION["additionalPrinterColumns"]}
-    assert list(columns)[:8] == ["Ready", *NAMES.values(), "Logged", "Checked", "Age"]
+    assert list(columns)[:9] == ["Ready", "Reason", *NAMES.values(), "Logged", "Checked", "Age"]
+    assert columns["Reason"] == f'.status.conditions[?(@.type=="{READY}")].reason'
     assert columns["Ready"] == f'.status.conditions[?(@.type=="{READY}")].status'
     for name in NAMES.values():
         assert columns[name] == f'.status.conditions[?(@.type=="{name}Connected")].reason'

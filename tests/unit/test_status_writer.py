@@ -58,6 +58,7 @@ async def until(condition: object) -> None:
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_writer, "SETTLE", 0.01)
+    monkeypatch.setattr(status_writer, "LOOK", 0.02)
     monkeypatch.setattr(status_writer, "RETRY_FIRST", 0.01)
     monkeypatch.setattr(status_writer, "GONE_AFTER", 0.05)
 

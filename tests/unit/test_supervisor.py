@@ -51,11 +51,17 @@ class FakePipeline:
         self.order, self.changed = order, changed
         self.progress = Progress(starting=False)
         self.running = False
+        self.broken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         self.running = True
-        await stop.wait()
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, self.broken)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
         self.running = False
+        if self.broken.is_set():
+            raise RuntimeError("a fault of ours")
 
     def take_notices(self) -> Sequence[tuple[Service, str, str]]:
         return []
@@ -222,6 +228,41 @@ async def test_a_requested_check_looks_again_and_is_echoed(world: World) -> None
         subject.changed(body(annotations={CHECK_REQUESTED: "now"}))
         await world.until(lambda: world.written[-1]["lastRequestHandled"] == "now")
         assert all(ladder.climbs > before[s] for s, ladder in world.ladders.items())
+
+
+async def test_a_request_survives_a_change_of_the_spec(world: World) -> None:
+    """Whoever waits for the echo gets it, from the next duty."""
+    async with alive(world, body()) as subject:
+        await world.until(lambda: world.said() == "AllConnected")
+        subject.changed(body(annotations={CHECK_REQUESTED: "now"}))
+        subject.changed(body(2, annotations={CHECK_REQUESTED: "now"}, topics=["payments"]))
+        await world.until(lambda: world.written[-1]["lastRequestHandled"] == "now")
+
+
+async def test_an_operator_that_took_over_meanwhile_is_given_way(world: World) -> None:
+    """The last writer wins: two would share one consumer group and write over each other for ever."""
+    async with alive(world, body()) as subject:
+        await world.until(lambda: world.said() == "AllConnected")
+        until = status.timestamp(datetime.now(UTC) + timedelta(seconds=60))
+        theirs = status.Status(operator="other/release", valid_until=until)
+        subject.changed({**body(), "status": theirs.body()})
+        await world.until(lambda: not world.pipelines[0].running)
+        written = len(world.written)
+        await asyncio.sleep(0.1)
+        assert len(world.written) == written
+
+
+async def test_a_pipeline_that_breaks_ends_its_supervisor_and_leaves_nothing_behind(world: World) -> None:
+    """It is started again by whoever runs it; a writer left behind would write old news for ever."""
+    subject = Supervisor(body(), world.tools)
+    task = asyncio.create_task(subject.run(asyncio.Event()))
+    await world.until(lambda: world.said() == "AllConnected")
+    world.pipelines[0].broken.set()
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        async with asyncio.timeout(5):
+            await task
+    left = {t.get_name() for t in asyncio.all_tasks() if t is not asyncio.current_task()}
+    assert not [name for name in left if "shop/orders" in name]
 
 
 async def test_a_brewing_failure_is_a_warning_until_it_flips(world: World) -> None:

@@ -152,13 +152,25 @@ def join(climbs: Sequence[Climb]) -> Climb:
     )
 
 
+_SLOW = {
+    Rung.IDENTITY: Reason.STS_UNREACHABLE,
+    Rung.DNS: Reason.RESOLVER_UNAVAILABLE,
+    Rung.TCP: Reason.CONNECTION_TIMEOUT,
+    Rung.TLS: Reason.CONNECTION_TIMEOUT,
+}
+"""What too slow an answer is on a rung; beyond TLS the server has been reached: `RequestTimeout`."""
+
+
 def limited(climb: Climb, timeout: float) -> Climb:
     """The same climb as seen by an asker with a smaller limit: a rung slower than ``timeout`` seconds failed."""
     order = list(Rung)
     for outcome in climb.outcomes:
         if outcome.result in (Result.PASSED, Result.WARNED) and (outcome.seconds or 0.0) > timeout:
-            slow = Reason.REQUEST_TIMEOUT if outcome.rung is Rung.OPERATION else Reason.CONNECTION_TIMEOUT
-            failure = Failure(slow, outcome.rung, {**climb.evidence, "limit": f"{timeout:g}"})
+            failure = Failure(
+                _SLOW.get(outcome.rung, Reason.REQUEST_TIMEOUT),
+                outcome.rung,
+                {**climb.evidence, "limit": f"{timeout:g}"},
+            )
             at = order.index(outcome.rung)
             outcomes = tuple(
                 replace(o, result=Result.FAILED) if o.rung == outcome.rung

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from connectivity_operator.diagnosis.ladder import Climb
 
+Key = tuple[str, ...]
+"""What is probed; the service comes first."""
+
+LONGEST_LIFE = 3600.0
+"""Seconds: the longest interval that a resource can have."""
+SWEEP_EVERY = 60.0
 FAILURE_LIFE = 5.0
 """Seconds for which a failed climb is shared; after that the next asker climbs again."""
 
@@ -25,7 +32,10 @@ class _Result:
 
 
 class Probes:
-    """Climbs by key. ``limit`` is how many run at once; ``made`` hears of each one made.
+    """Climbs by key.
+
+    ``limit`` is how many of one service run at once: a silent one must not keep the others waiting. ``made`` hears
+    of each one made.
 
     A climb must not ask the `Probes` that it runs in: it would hold the slot that it waits for.
     """
@@ -38,12 +48,13 @@ class Probes:
         made: Callable[[Climb], None] = lambda climb: None,
     ) -> None:
         self._clock, self._made = clock, made
-        self._slots = asyncio.Semaphore(limit)
-        self._results: dict[Hashable, _Result] = {}
-        self._flights: dict[Hashable, tuple[float, asyncio.Task[Climb]]] = {}
+        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limit))
+        self._results: dict[Key, _Result] = {}
+        self._flights: dict[Key, tuple[float, asyncio.Task[Climb]]] = {}
+        self._swept = clock()
 
     async def get(
-        self, key: Hashable, run: Callable[[], Awaitable[Climb]], *, max_age: float, not_before: float = 0.0
+        self, key: Key, run: Callable[[], Awaitable[Climb]], *, max_age: float, not_before: float = 0.0
     ) -> Climb:
         """A climb that is at most ``max_age`` seconds old and began at ``not_before`` (monotonic) or later."""
         while True:
@@ -61,12 +72,14 @@ class Probes:
             if began >= not_before:
                 return climb
 
-    def witness(self, key: Hashable) -> None:
+    def witness(self, key: Key) -> None:
         """Real traffic has just proven what ``key`` probes: its last success counts as made now."""
         result = self._results.get(key)
         if result and result.climb.passed:
             now = self._clock()
-            self._results[key] = _Result(result.climb, now, now)
+            # How long that probe took says nothing of the traffic: a slow one must not stay slow for ever.
+            outcomes = tuple(replace(outcome, seconds=None) for outcome in result.climb.outcomes)
+            self._results[key] = _Result(replace(result.climb, outcomes=outcomes), now, now)
 
     async def close(self) -> None:
         """Cancel what is under way."""
@@ -75,15 +88,24 @@ class Probes:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _forget(self) -> None:
+        """Drop what nobody can ask for any more: groups and topics of resources that are gone."""
+        now = self._clock()
+        if now - self._swept < SWEEP_EVERY:
+            return
+        self._swept = now
+        self._results = {k: r for k, r in self._results.items() if now - r.ended <= LONGEST_LIFE}
+
     def _serves(self, result: _Result, max_age: float, not_before: float) -> bool:
         life = max_age if result.climb.passed else min(max_age, FAILURE_LIFE)
         return result.began >= not_before and self._clock() - result.ended <= life
 
-    async def _fly(self, key: Hashable, run: Callable[[], Awaitable[Climb]], began: float) -> Climb:
+    async def _fly(self, key: Key, run: Callable[[], Awaitable[Climb]], began: float) -> Climb:
         try:
-            async with self._slots:
+            async with self._slots[key[0]]:
                 climb = await run()
             self._results[key] = _Result(climb, began, self._clock())
+            self._forget()
             self._made(climb)
             return climb
         finally:

@@ -18,8 +18,12 @@ import structlog
 
 from connectivity_operator.handlers.host import Host
 
-RETRY_FIRST, RETRY_MOST = 5.0, 60.0
-"""Seconds before a supervisor that failed is started again; doubled each time."""
+RETRY_FIRST, RETRY_MOST = 5.0, 40.0
+"""Seconds before a supervisor that failed is started again; doubled each time.
+
+With its jitter less than what the liveness probe allows an object to be without one (60 s): a fault that one object
+provokes must not restart the operator of all.
+"""
 
 CANCELLED_WITHIN = 4.0
 """Seconds that a cancelled supervisor has; less than what kopf gives the daemon (`CANCELLATION_TIMEOUT`)."""

@@ -118,8 +118,21 @@ def polling(consumer: AIOKafkaConsumer) -> Iterator[None]:
         subscription._last_fetch_ended = time.monotonic()
 
 
+_closing: set[asyncio.Task[None]] = set()
+
+
 async def close(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group and close the connections; what cannot be done in `STOP_LIMIT` is left undone. Never raises."""
+    """Leave the group and close the connections; what cannot be done in `STOP_LIMIT` is left undone. Never raises.
+
+    Goes on to its end when the caller gives up: a consumer that is closed by half keeps its tasks and its membership.
+    """
+    task = asyncio.create_task(_close(consumer), name="close consumer")
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+    await asyncio.shield(task)
+
+
+async def _close(consumer: AIOKafkaConsumer) -> None:
     try:
         async with asyncio.timeout(STOP_LIMIT):
             await consumer.stop()

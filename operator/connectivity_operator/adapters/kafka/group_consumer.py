@@ -74,12 +74,15 @@ class GroupConsumer:
 
     async def stop(self) -> None:
         """Leave the group and close the connections, within a limit. The listener is not called."""
-        if self._listener is not None:
-            await self._enquiries.leave()
+        joined = self._listener is not None
         consumer, self._consumer, self._listener = self._consumer, None, None
         self._reading.end()
-        if consumer is not None:
-            await client.close(consumer)
+        try:
+            if consumer is not None:
+                await client.close(consumer)
+        finally:
+            if joined:
+                await self._enquiries.leave()
 
     async def _open(self) -> AIOKafkaConsumer:
         try:
