@@ -14,13 +14,18 @@ NAMESPACE = "k8s.io"
 
 def clear() -> None:
     """Remove those of containers of this node; nothing may run on it. Other containerds' are left alone."""
-    known = layout.CONTAINERD_STATE / "io.containerd.runtime.v2.task" / NAMESPACE
-    containers = [folder.name for folder in known.iterdir()] if known.is_dir() else []
+    containers = [task.name for task in tasks()]
     for parent in [*CGROUPS.glob(f"*/{NAMESPACE}"), CGROUPS / NAMESPACE]:  # version 1, with controllers; version 2
         for container in containers:
             _remove(parent / container)
         with suppress(OSError):  # not ours alone, or not there
             parent.rmdir()
+
+
+def tasks() -> list[Path]:
+    """containerd's folder of each container that runs, or ran when the power was cut; its name is the container's."""
+    known = layout.CONTAINERD_STATE / "io.containerd.runtime.v2.task" / NAMESPACE
+    return sorted(known.iterdir()) if known.is_dir() else []
 
 
 def _remove(cgroup: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import cache, commands, processes
@@ -31,6 +31,12 @@ def load(archive: Path) -> list[str]:
     loaded.parent.mkdir(parents=True, exist_ok=True)
     loaded.write_text(content)
     return names
+
+
+def remove(names: Iterable[str]) -> None:
+    """Forget images; containers that were made from them run on."""
+    for name in names:
+        _ctr("images", "remove", name)
 
 
 def present() -> set[str]:

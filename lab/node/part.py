@@ -29,6 +29,7 @@ class Node:
     needs = ("kubernetes", "dns")
 
     def prepare(self) -> None:
+        layout.check()
         programs.server()
         runtime.folder()
         images.pause()
