@@ -63,7 +63,8 @@ def _build(archive: Path) -> None:
         buildah = _Buildah(Path(folder, "storage"))
         arguments = {"VERSION": _version(), **{argument: buildah("pull", name) for argument, name in names.items()}}
         buildah(
-            "build", "--isolation=chroot", f"--cni-config-dir={folder}", "--pull-never", "--format=docker", f"--tag={reference()}",
+            "build", "--isolation=chroot", f"--cni-config-dir={folder}", "--pull-never", "--format=docker",
+            f"--tag={reference()}",
             f"--volume={wheels}:/wheels:ro", f"--volume={configuration}:/etc/pip.conf:ro",
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             str(paths.ROOT),
