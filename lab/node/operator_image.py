@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -60,10 +61,10 @@ def _build(archive: Path) -> None:
         configuration.write_text(PIP_CONFIGURATION)
         bases = {"BASE": base_images.run(), "BUILD_BASE": base_images.build()}
         names = {argument: f"docker-archive:{file}" for argument, file in bases.items()}
-        buildah = _Buildah(Path(folder, "storage"))
+        buildah = _Buildah(Path(folder))
         arguments = {"VERSION": _version(), **{argument: buildah("pull", name) for argument, name in names.items()}}
         buildah(
-            "build", "--isolation=chroot", f"--cni-config-dir={folder}", "--pull-never", "--format=docker",
+            "build", "--isolation=chroot", "--pull-never", "--format=docker",
             f"--tag={reference()}",
             f"--volume={wheels}:/wheels:ro", f"--volume={configuration}:/etc/pip.conf:ro",
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
@@ -83,14 +84,17 @@ def _keep_newest(folder: Path) -> None:
 class _Buildah:
     """buildah with a storage of its own, in namespaces of its own: no network, and no mount stays behind."""
 
-    def __init__(self, storage: Path) -> None:
-        self._options = [f"--root={storage}", f"--runroot={storage}/run", "--storage-driver=vfs"]
+    def __init__(self, folder: Path) -> None:
+        self._options = [f"--root={folder}/storage", f"--runroot={folder}/run", "--storage-driver=vfs"]
+        # Every command would leave a lock in /etc/cni, though no network is made.
+        configuration = folder / "containers.conf"
+        configuration.write_text(f'[network]\nnetwork_config_dir = "{folder}/cni"\n')
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(configuration)}
 
     def __call__(self, command: str, *arguments: str) -> str:
         """The last word that it prints: `pull` prints the image's id."""
-        output = commands.run(
-            ["unshare", "--mount", "--net", "buildah", *self._options, command, *arguments], limit=600
-        )
+        argv = ["unshare", "--mount", "--net", "buildah", *self._options, command, *arguments]
+        output = commands.run(argv, env=self._environment, limit=600)
         return output.split()[-1] if output.split() else ""
 
 
