@@ -61,7 +61,30 @@ def issue(name: str, *, ca: str = "ca", hosts: Sequence[str]) -> tuple[Path, Pat
         authority = _authority(ca)
         if not _usable(chain, key_file, authority, hosts):
             key = ec.generate_private_key(ec.SECP256R1())
-            leaf = _sign(hosts, key, authority)
+            # A common name has room for 64 characters, less than an AWS host name may have; clients look at the SAN.
+            leaf = _sign(_name(hosts[0][:64]), key, authority, ExtendedKeyUsageOID.SERVER_AUTH, hosts)
+            _write(key_file, _private_pem(key), mode=0o600)
+            _write(chain, _pem(leaf) + _pem(authority.certificate), mode=0o644)
+    return chain, key_file
+
+
+def issue_client(name: str, *, ca: str, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:
+    """A certificate that logs in to Kubernetes: its common name is the user, its organisations are the groups.
+
+    Returns the paths of the certificate and of the private key, as `issue` does, and keeps what is there likewise.
+    """
+    chain, key_file = paths.CERTIFICATES / f"{name}.pem", paths.CERTIFICATES / f"{name}.key"
+    subject = x509.Name(
+        [
+            *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
+            x509.NameAttribute(NameOID.COMMON_NAME, user),
+        ]
+    )
+    with _locked():
+        authority = _authority(ca)
+        if not _client_usable(chain, key_file, authority, subject):
+            key = ec.generate_private_key(ec.SECP256R1())
+            leaf = _sign(subject, key, authority, ExtendedKeyUsageOID.CLIENT_AUTH)
             _write(key_file, _private_pem(key), mode=0o600)
             _write(chain, _pem(leaf) + _pem(authority.certificate), mode=0o644)
     return chain, key_file
@@ -96,11 +119,24 @@ def _authority(name: str) -> _Authority:
 
 
 def _usable(chain: Path, key_file: Path, authority: _Authority, hosts: Sequence[str]) -> bool:
-    if not (chain.exists() and key_file.exists()):
+    leaf = _kept(chain, key_file, authority)
+    if leaf is None:
         return False
-    leaf, *issuers = x509.load_pem_x509_certificates(chain.read_bytes())
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return issuers == [authority.certificate] and list(names) == _alternative_names(hosts) and _lasts(leaf)
+    return list(names) == _alternative_names(hosts)
+
+
+def _client_usable(chain: Path, key_file: Path, authority: _Authority, subject: x509.Name) -> bool:
+    leaf = _kept(chain, key_file, authority)
+    return leaf is not None and leaf.subject == subject
+
+
+def _kept(chain: Path, key_file: Path, authority: _Authority) -> x509.Certificate | None:
+    """The certificate that is there, if it is signed by the present authority and does not end soon."""
+    if not (chain.exists() and key_file.exists()):
+        return None
+    leaf, *issuers = x509.load_pem_x509_certificates(chain.read_bytes())
+    return leaf if issuers == [authority.certificate] and _lasts(leaf) else None
 
 
 def _lasts(certificate: x509.Certificate) -> bool:
@@ -117,14 +153,20 @@ def _self_sign(common_name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certif
     )
 
 
-def _sign(hosts: Sequence[str], key: ec.EllipticCurvePrivateKey, authority: _Authority) -> x509.Certificate:
+def _sign(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    authority: _Authority,
+    usage: x509.ObjectIdentifier,
+    hosts: Sequence[str] = (),
+) -> x509.Certificate:
+    builder = _builder(key, subject=subject, issuer=authority.certificate.subject, lifetime=SERVER_LIFETIME)
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName(_alternative_names(hosts)), critical=False)
     return (
-        # A common name has room for 64 characters, less than an AWS host name may have; clients look at the SAN only.
-        _builder(key, subject=_name(hosts[0][:64]), issuer=authority.certificate.subject, lifetime=SERVER_LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(_alternative_names(hosts)), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         # Python 3.13 verifies strictly by default and refuses a leaf without it.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())

@@ -32,10 +32,12 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--only", metavar="PARTS", envvar="LAB_PARTS", help="Comma-separated, with what they need. [all]")
+@click.option(
+    "--only", metavar="PARTS", envvar="LAB_PARTS", help="Comma-separated, with what they need. [all but node]"
+)
 def up(only: str | None) -> None:
     """Prepare, start and seed the lab; what runs already is left alone."""
-    wanted = parts.with_needs(only.split(",") if only else parts.NAMES)
+    wanted = parts.with_needs(only.split(",") if only else parts.BY_DEFAULT)
     with progress.display(sys.stdout) as display:
         runner.up(wanted, display)
 
@@ -64,8 +66,9 @@ def stop(name: str, kill: bool) -> None:
 
 @main.command()
 def status() -> None:
-    """Say how each part is; exit code 1 unless all are ready."""
-    found = runner.status()
+    """Say how each part is; exit code 1 unless all are ready (node only if it was started)."""
+    down = runner.State.DOWN
+    found = [one for one in runner.status() if one.part not in parts.ON_REQUEST or one.state != down]
     for one in found:
         running = ", ".join(f"{record.name} {record.pid}" for record in one.processes if processes.alive(record))
         click.echo(f"{one.part:<11} {one.state:<10} {one.detail or running}".rstrip())

@@ -135,5 +135,6 @@ NEEDS = (
     Need("PostgreSQL", "the server", _file("usr/lib/postgresql/*/bin/postgres"), packages=("postgresql",)),
     Need("dnsmasq", "the resolver", _program("dnsmasq"), packages=("dnsmasq-base",)),
     Need("namespaces", "a private resolver", _programs("unshare", "setpriv"), packages=("util-linux",)),
+    Need("buildah", "builds the operator's image", _program("buildah"), packages=("buildah",)),
     Need("ip", "lets tests run a lab apart", _program("ip"), packages=("iproute2",)),
 )

@@ -15,9 +15,15 @@ CLASSES = {
     "postgresql": "lab.postgresql.part:PostgreSQL",
     "kafka": "lab.kafka.part:Kafka",
     "opensearch": "lab.opensearch.part:OpenSearch",
+    "node": "lab.node.part:Node",
 }
 
 NAMES = tuple(CLASSES)
+
+ON_REQUEST = frozenset({"node"})
+"""Brought up only if named: what needs Pods says so."""
+
+BY_DEFAULT = tuple(name for name in NAMES if name not in ON_REQUEST)
 
 
 def load(name: str) -> Part:

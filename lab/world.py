@@ -40,6 +40,9 @@ OPENAI_ADMIN = ("127.77.0.50", 8081)
 KUBERNETES_API = ("127.96.0.1", 443)
 """The API server listens on the ClusterIP of the Service `kubernetes` itself."""
 
+NODE = "127.77.0.60"
+"""The cluster's node: its name and address, and the address of every Pod, since Pods have the host's network."""
+
 KUBERNETES_ISSUER = "https://127.96.0.1:443"
 
 

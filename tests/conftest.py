@@ -22,7 +22,7 @@ def lab(request: pytest.FixtureRequest) -> None:
     wanted = os.environ.get("LAB_PARTS")
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        runner.up(parts.with_needs(wanted.split(",") if wanted else parts.NAMES), Lines(sys.stderr))
+        runner.up(parts.with_needs(wanted.split(",") if wanted else parts.BY_DEFAULT), Lines(sys.stderr))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import certificates, commands, paths, world
@@ -36,6 +37,16 @@ def token(service_account: str, *, audience: str | None = None, duration: str = 
 
 def write_kubeconfig(file: Path, user: str, bearer_token: str) -> None:
     """A kubeconfig (JSON, which is YAML) for the lab's API server, readable by its owner only."""
+    _write_kubeconfig(file, user, {"token": bearer_token})
+
+
+def write_component_kubeconfig(file: Path, user: str, groups: Sequence[str] = ()) -> None:
+    """The same for a component of Kubernetes, which logs in with a certificate."""
+    chain, key = certificates.issue_client(f"{file.stem}-client", ca="kubernetes-ca", user=user, groups=groups)
+    _write_kubeconfig(file, user, {"client-certificate": str(chain), "client-key": str(key)})
+
+
+def _write_kubeconfig(file: Path, user: str, login: Mapping[str, str]) -> None:
     cluster = {
         "server": f"https://{world.KUBERNETES_API[0]}:{world.KUBERNETES_API[1]}",
         "certificate-authority": str(certificates.authority_file("kubernetes-ca")),
@@ -45,7 +56,7 @@ def write_kubeconfig(file: Path, user: str, bearer_token: str) -> None:
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "lab", "cluster": cluster}],
-        "users": [{"name": user, "user": {"token": bearer_token}}],
+        "users": [{"name": user, "user": dict(login)}],
         "contexts": [{"name": "lab", "context": context}],
         "current-context": "lab",
     }

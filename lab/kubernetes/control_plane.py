@@ -40,9 +40,14 @@ def start() -> None:
     chain, key = certificates.issue("kubernetes", ca="kubernetes-ca", hosts=hosts)
     server = str(programs.server())
     serving = [f"--tls-cert-file={chain}", f"--tls-private-key-file={key}"]
+    client, client_key = certificates.issue_client(
+        "kubernetes-kubelet-client", ca="kubernetes-ca", user="kube-apiserver", groups=["system:masters"]
+    )
+    # The way to the kubelet, for `kubectl logs`, `exec` and `port-forward`, if the lab has a node.
+    to_kubelet = [f"--kubelet-client-certificate={client}", f"--kubelet-client-key={client_key}"]
     await_api = ["-await", f"https://{ADDRESS}:{API_PORT}/readyz"]
     processes.spawn(ETCD, [server, "etcd", *_etcd()])
-    processes.spawn(API_SERVER, [server, "kube-apiserver", *serving, *_api_server()])
+    processes.spawn(API_SERVER, [server, "kube-apiserver", *serving, *to_kubelet, *_api_server()])
     processes.spawn(
         CONTROLLER_MANAGER, [server, *await_api, "kube-controller-manager", *serving, *_controller_manager()]
     )
@@ -75,6 +80,8 @@ def _api_server() -> list[str]:
         f"--service-account-issuer={world.KUBERNETES_ISSUER}",
         f"--service-account-jwks-uri={world.KUBERNETES_ISSUER}/openid/v1/jwks",
         f"--service-account-key-file={PUBLIC_KEY}", f"--service-account-signing-key-file={SIGNING_KEY}",
+        f"--kubelet-certificate-authority={certificates.authority_file('kubernetes-ca')}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--api-audiences={world.KUBERNETES_ISSUER},https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
     ]  # fmt: skip

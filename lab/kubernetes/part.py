@@ -14,7 +14,7 @@ RESOURCES = "/apis/connectivity.hyperoptic.com/v1alpha1/connectivitytests"
 
 
 class Kubernetes:
-    """etcd, kube-apiserver and kube-controller-manager. There is no node: nothing runs Pods."""
+    """etcd, kube-apiserver and kube-controller-manager. Pods need the part `node`."""
 
     name = "kubernetes"
     needs: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from lab import certificates, paths
 
@@ -98,3 +99,17 @@ def test_keys_are_private() -> None:
     _, key = certificates.issue("server", hosts=[NAME])
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert b"BEGIN PRIVATE KEY" in key.read_bytes()  # PKCS#8, the only form that Kafka reads
+
+
+def test_a_client_certificate_names_user_and_groups_and_is_kept() -> None:
+    """Kubernetes takes the user from the common name and the groups from the organisations."""
+    made = certificates.issue_client(
+        "kubelet-client", ca="kubernetes-ca", user="system:node:a", groups=["system:nodes"]
+    )
+    content = made[0].read_bytes()
+    subject = x509.load_pem_x509_certificates(content)[0].subject
+    assert subject.rfc4514_string() == "CN=system:node:a,O=system:nodes"
+    certificates.issue_client("kubelet-client", ca="kubernetes-ca", user="system:node:a", groups=["system:nodes"])
+    assert made[0].read_bytes() == content
+    certificates.issue_client("kubelet-client", ca="kubernetes-ca", user="system:node:b", groups=["system:nodes"])
+    assert made[0].read_bytes() != content
