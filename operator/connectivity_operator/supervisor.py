@@ -160,7 +160,7 @@ class Supervisor:
     async def _stay_away(self, stop: asyncio.Event) -> None:
         """While another operator's status has not expired, leave the object to it: two would fight."""
         said = False
-        while not stop.is_set() and (other := _other_operator(self._body, self._tools.operator)):
+        while not stop.is_set() and (other := status.other_operator(self._body, self._tools.operator)):
             self.beat = time.monotonic()
             if not said:
                 self._log.warning(
@@ -170,14 +170,6 @@ class Supervisor:
             self._wake.clear()
             await self._sleep(stop)
         self._status = status.read(self._body.get("status") or {})
-
-
-def _other_operator(body: Mapping[str, Any], ours: str) -> str | None:
-    now = status.read(body.get("status") or {})
-    until = status.moment(now.valid_until)
-    if now.operator and now.operator != ours and until and until > datetime.now(UTC):
-        return now.operator
-    return None
 
 
 def _urgency(before: status.Status, after: status.Status) -> Urgency:
