@@ -31,11 +31,11 @@ demo: up  ## the main job, end to end: operator, a resource, ten messages, what 
 
 .PHONY: test
 test: up  ## the whole test suite, on real servers
-	$(BIN)/python -m pytest tests/unit tests/lab tests/e2e
+	$(BIN)/python -m pytest tests/unit tests/helm tests/lab tests/e2e
 
 .PHONY: unit
 unit: $(READY)  ## only the tests that need no server
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit tests/helm
 
 .PHONY: check
 check: $(READY)  ## format, lint, types and layers

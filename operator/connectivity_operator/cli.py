@@ -1,4 +1,4 @@
-"""The command line: ``run`` the operator, ``check`` once, ``send`` a test message.
+"""The command line: ``run`` the operator, ``check`` once, ``send`` a test message, ``release-finalizers`` at the end.
 
 Exit codes: 0 done, 1 a dependency failed, 2 usage or settings, 130 interrupted.
 """
@@ -20,7 +20,7 @@ from rich.console import Console
 from connectivity_operator import __version__, app, logs, reports
 from connectivity_operator.diagnosis.ladder import Climb
 from connectivity_operator.diagnosis.sections import Target
-from connectivity_operator.errors import DependencyError, PolicyError, SettingsError
+from connectivity_operator.errors import ConnectivityError, DependencyError, PolicyError, SettingsError
 from connectivity_operator.models import dimensions as native_dimensions
 from connectivity_operator.reasons import DEPENDENCIES, Service
 from connectivity_operator.reports import json as json_report
@@ -135,6 +135,39 @@ async def _send(settings: Settings, topic: str, messages: list[str]) -> None:
         click.echo(f"{topic} partition {partition} offset {offset}")
 
 
+@cli.command()
+@click.option(
+    "--after-pods", metavar="SELECTOR", help="First wait until no Pod of OPERATOR_NAMESPACE has these labels."
+)
+@click.option(
+    "--limit", type=click.FloatRange(min=0), default=90.0, show_default=True, help="Seconds to wait for them."
+)
+def release_finalizers(after_pods: str | None, limit: float) -> None:
+    """Let resources be deleted without the operator: for after its uninstallation.
+
+    Takes the operator's finalizer off all resources that it watches (WATCH_NAMESPACES, WATCH_LABEL_SELECTOR),
+    except those that another operator looks after, and prints them.
+    """
+    settings = _settings()
+    logs.configure("ERROR", "console", stream=sys.stderr)
+    _await(_release_finalizers(settings, after_pods, limit))
+
+
+async def _release_finalizers(settings: Settings, after_pods: str | None, limit: float) -> None:
+    from connectivity_operator import uninstall
+
+    try:
+        async with app.kubernetes_api(settings) as api:
+            if after_pods and (left := await uninstall.pods_gone(api, settings.operator_namespace, after_pods, limit)):
+                click.echo(f"still running after {limit:g} s, not waited for: {', '.join(left)}", err=True)
+            released = await uninstall.release(api, settings)
+    except ConnectivityError as error:
+        raise Failed(f"{error}\nNot every resource was released; run it again.") from error
+    for name in released:
+        click.echo(f"released {name}")
+    click.echo(f"{len(released)} resources released; `kubectl delete` no longer waits for an operator.")
+
+
 class Refused(click.ClickException):
     """Bad usage or settings."""
 
@@ -142,7 +175,7 @@ class Refused(click.ClickException):
 
 
 class Failed(click.ClickException):
-    """A dependency did not do its part."""
+    """A dependency, or the API server, did not do its part."""
 
     exit_code = 1
 

@@ -13,6 +13,9 @@ VERSION = "v1alpha1"
 PLURAL = "connectivitytests"
 KIND = "ConnectivityTest"
 
+FINALIZER = f"{GROUP}/finalizer"
+"""On every resource while an operator looks after it; `kubectl delete` waits for the operator to remove it."""
+
 CHECK_REQUESTED = f"{GROUP}/check-requested"
 """Annotation: any new text asks for a check now; `status.lastRequestHandled` echoes it."""
 

@@ -217,3 +217,12 @@ def _pipeline(body: Mapping[str, Any]) -> PipelineStatus:
         last_message=body.get("lastMessage"),
         last_rejected=body.get("lastRejected"),
     )
+
+
+def other_operator(body: Mapping[str, Any], ours: str) -> str | None:
+    """Who but us (``namespace/name``) looks after an object: whoever signed a status that has not expired."""
+    now = read(body.get("status") or {})
+    until = moment(now.valid_until)
+    if now.operator and now.operator != ours and until and until > datetime.now(UTC):
+        return now.operator
+    return None

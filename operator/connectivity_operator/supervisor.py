@@ -65,7 +65,7 @@ class Supervisor:
         try:
             while not stop.is_set() and not self._writer.gone.is_set():
                 self.beat = time.monotonic()
-                if _other_operator(self._body, self._tools.operator):
+                if status.other_operator(self._body, self._tools.operator):
                     # It took over while we said nothing for longer than our status was valid.
                     await self._end_duty()
                     await self._stay_away(stop)
@@ -80,7 +80,7 @@ class Supervisor:
             finally:
                 writer.cancel()
                 await asyncio.wait({writer})
-        ours = not _other_operator(self._body, self._tools.operator)
+        ours = not status.other_operator(self._body, self._tools.operator)
         if ours and not self._writer.gone.is_set() and not self.resource.deleting:
             # The last counters, and nothing else: that we stop is no news of the dependencies.
             self._writer.submit(self._status.body(), Urgency.CHANGE)
@@ -171,7 +171,7 @@ class Supervisor:
     async def _stay_away(self, stop: asyncio.Event) -> None:
         """While another operator's status has not expired, leave the object to it: two would fight."""
         said = False
-        while not stop.is_set() and (other := _other_operator(self._body, self._tools.operator)):
+        while not stop.is_set() and (other := status.other_operator(self._body, self._tools.operator)):
             self.beat = time.monotonic()
             if not said:
                 self._log.warning(
@@ -182,14 +182,6 @@ class Supervisor:
             await self._sleep(stop)
         self._status = status.read(self._body.get("status") or {})
         self._request_seen = self._status.last_request_handled
-
-
-def _other_operator(body: Mapping[str, Any], ours: str) -> str | None:
-    now = status.read(body.get("status") or {})
-    until = status.moment(now.valid_until)
-    if now.operator and now.operator != ours and until and until > datetime.now(UTC):
-        return now.operator
-    return None
 
 
 def _urgency(before: status.Status, after: status.Status) -> Urgency:

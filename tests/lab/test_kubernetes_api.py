@@ -187,6 +187,31 @@ async def test_finalizers_are_released_and_others_kept(
         assert await api.release_finalizers(theirs, [namespace]) == [f"{namespace}/{ref.name}"]
 
 
+async def test_only_the_selected_and_our_own_are_released(
+    namespace: str, ref: ObjectRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another release watches other labels, or has signed the status: its resources keep their finalizer."""
+    ours = "connectivity.hyperoptic.com/test-finalizer"
+    held = json.dumps({"metadata": {"finalizers": [ours], "labels": {"shard": "a"}}})
+    access.kubectl("patch", "ctest", ref.name, "-n", namespace, "--type=merge", "-p", held)
+    monkeypatch.setenv("KUBECONFIG", str(access.ADMIN))
+    async with KubernetesApi(component="test") as api:
+        assert await api.release_finalizers(ours, [namespace], label_selector="shard=b") == []
+        assert await api.release_finalizers(ours, [namespace], ours=lambda body: False) == []
+        assert await api.release_finalizers(ours, [namespace], label_selector="shard=a") == [f"{namespace}/{ref.name}"]
+
+
+async def test_pods_that_run_are_found_by_their_labels(
+    namespace: str, ref: ObjectRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Pod counts until it is gone, whatever becomes of it."""
+    access.kubectl("run", "waiting", "-n", namespace, "--image=none", "--labels=app=operator", "--restart=Never")
+    monkeypatch.setenv("KUBECONFIG", str(access.ADMIN))
+    async with KubernetesApi(component="test") as api:
+        assert await api.running_pods(namespace, "app=operator") == ["waiting"]
+        assert await api.running_pods(namespace, "app=other") == []
+
+
 @pytest.mark.parametrize("content", [None, "{}", "not: [yaml"])
 async def test_no_way_in_is_said_with_the_fix(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

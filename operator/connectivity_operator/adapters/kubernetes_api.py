@@ -105,29 +105,51 @@ class KubernetesApi:
 
         await self._call("post event", send)
 
-    async def release_finalizers(self, finalizer: str, namespaces: Sequence[str] = ()) -> list[str]:
-        """Take ``finalizer`` off every resource (of ``namespaces``; none: of the cluster); who was released.
+    async def release_finalizers(
+        self,
+        finalizer: str,
+        namespaces: Sequence[str] = (),
+        *,
+        label_selector: str | None = None,
+        ours: Callable[[Mapping[str, Any]], bool] = lambda body: True,
+    ) -> list[str]:
+        """Take ``finalizer`` off every resource that is ``ours``; who was released.
 
-        For the uninstallation: with the operator gone nobody else would, and every `kubectl delete` would
-        hang. Needs ``list`` and ``patch`` on ``connectivitytests``. Raises `ApiServerError`.
+        Looked at are those of ``namespaces`` (none: of the cluster) with these labels. For the uninstallation:
+        with the operator gone nobody else would, and every `kubectl delete` would hang. Needs ``list`` and
+        ``patch`` on ``connectivitytests``. Without the CRD there is nothing to release. Raises `ApiServerError`.
         """
         released = []
         for namespace in namespaces or (None,):
-            for found in await self._resources(namespace):
+            for found in await self._resources(namespace, label_selector):
                 metadata = found["metadata"]
-                if finalizer in (metadata.get("finalizers") or ()):
+                if finalizer in (metadata.get("finalizers") or ()) and ours(found):
                     await self._release(metadata, finalizer)
                     released.append(f"{metadata['namespace']}/{metadata['name']}")
         return released
 
-    async def _resources(self, namespace: str | None) -> list[dict[str, Any]]:
+    async def running_pods(self, namespace: str, label_selector: str) -> list[str]:
+        """Names of the Pods that have not ended, those in deletion included. Needs ``list`` on ``pods``."""
+        list_pods = partial(client.CoreV1Api(self._client).list_namespaced_pod, namespace, _request_timeout=LIMIT)
+        answer: Any = await self._call("list pods", partial(list_pods, label_selector=label_selector))
+        return [pod.metadata.name for pod in answer.items if pod.status.phase not in {"Succeeded", "Failed"}]
+
+    async def _resources(self, namespace: str | None, label_selector: str | None) -> list[dict[str, Any]]:
         api = client.CustomObjectsApi(self._client)
+        selected: dict[str, Any] = {
+            "_request_timeout": LIMIT,
+            **({"label_selector": label_selector} if label_selector else {}),
+        }
         if namespace is None:
-            answer: Any = await self._call("list", partial(api.list_cluster_custom_object, GROUP, VERSION, PLURAL))
+            send = partial(api.list_cluster_custom_object, GROUP, VERSION, PLURAL, **selected)
         else:
-            answer = await self._call(
-                "list", partial(api.list_namespaced_custom_object, GROUP, VERSION, namespace, PLURAL)
-            )
+            send = partial(api.list_namespaced_custom_object, GROUP, VERSION, namespace, PLURAL, **selected)
+        try:
+            answer: Any = await self._call("list", send)
+        except _Refused as refused:
+            if refused.status == 404:
+                return []
+            raise
         return list(answer["items"])
 
     async def _release(self, metadata: Mapping[str, Any], finalizer: str) -> None:

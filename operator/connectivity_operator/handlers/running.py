@@ -9,11 +9,8 @@ import kopf
 
 from connectivity_operator.handlers.host import Host
 from connectivity_operator.handlers.registry import build_registry
-from connectivity_operator.resource import GROUP, PLURAL, VERSION
+from connectivity_operator.resource import FINALIZER, GROUP, PLURAL, VERSION
 from connectivity_operator.settings import Settings
-
-FINALIZER = f"{GROUP}/finalizer"
-"""On every resource while an operator looks after it; `kubectl delete` waits for the operator to remove it."""
 
 
 def run(settings: Settings, host: Host) -> None:

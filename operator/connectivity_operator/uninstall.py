@@ -1,0 +1,55 @@
+"""What is left to do when the operator is gone: resources must not wait for ever for it to let them be deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from connectivity_operator import status
+from connectivity_operator.resource import FINALIZER
+from connectivity_operator.settings import Settings
+
+EVERY = 1.0
+"""Seconds between two looks at the Pods."""
+
+
+class Api(Protocol):
+    """What it needs of the API server; raises `ConnectivityError`."""
+
+    async def running_pods(self, namespace: str, label_selector: str) -> list[str]:
+        """Names of the Pods that have not ended."""
+
+    async def release_finalizers(
+        self,
+        finalizer: str,
+        namespaces: Sequence[str] = (),
+        *,
+        label_selector: str | None = None,
+        ours: Callable[[Mapping[str, Any]], bool] = ...,
+    ) -> list[str]:
+        """Take the finalizer off; who was released."""
+
+
+async def pods_gone(api: Api, namespace: str, label_selector: str, limit: float) -> list[str]:
+    """Wait until no such Pod runs any more; those that still do after ``limit`` seconds.
+
+    `helm uninstall` starts its hooks when the Pods are told to end, not when they have ended, and an operator
+    that still runs puts a finalizer that it misses back at once. A Pod on a node that is lost never ends.
+    """
+    deadline = time.monotonic() + limit
+    while (left := await api.running_pods(namespace, label_selector)) and time.monotonic() < deadline:  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(EVERY)
+    return left
+
+
+async def release(api: Api, settings: Settings) -> list[str]:
+    """Release what this operator watched, unless another operator looks after it now; their names."""
+    us = f"{settings.operator_namespace}/{settings.operator_name}"
+    return await api.release_finalizers(
+        FINALIZER,
+        settings.watch_namespaces,
+        label_selector=settings.watch_label_selector,
+        ours=lambda body: status.other_operator(body, us) is None,
+    )

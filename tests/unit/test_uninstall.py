@@ -1,0 +1,105 @@
+"""After an uninstallation nothing hangs in its deletion, and no other operator is disturbed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import pytest
+from click.testing import CliRunner
+
+from connectivity_operator import app, cli, status, uninstall
+from connectivity_operator.adapters.kubernetes_api import ApiServerError
+from connectivity_operator.resource import FINALIZER
+from connectivity_operator.settings import Settings
+from tests.fakes.cluster import Cluster
+
+US, THEM = "connectivity/operator", "elsewhere/operator"
+SETTINGS = Settings(operator_namespace="connectivity", operator_name="operator")
+
+
+def resource(namespace: str, signed: str | None = US, valid_for: float = 60) -> dict[str, Any]:
+    until = status.timestamp(datetime.now(UTC) + timedelta(seconds=valid_for))
+    return {
+        "metadata": {"namespace": namespace, "name": "r", "finalizers": [FINALIZER]},
+        "status": {"operator": signed, "validUntil": until} if signed else {},
+    }
+
+
+async def test_what_another_operator_looks_after_is_left_to_it() -> None:
+    """Two releases share the finalizer; a status that has not expired says whose resource it is."""
+    cluster = Cluster([resource("ours"), resource("theirs", THEM), resource("new", None)])
+    assert await uninstall.release(cluster, SETTINGS) == ["ours/r", "new/r"]
+
+
+async def test_a_status_that_has_expired_protects_nobody() -> None:
+    """Its operator is gone too, and the resource would hang for ever."""
+    cluster = Cluster([resource("left", THEM, valid_for=-1)])
+    assert await uninstall.release(cluster, SETTINGS) == ["left/r"]
+
+
+async def test_only_what_was_watched_is_released() -> None:
+    """The rights of the hook go no further either."""
+    cluster = Cluster([resource("watched"), resource("other")])
+    settings = SETTINGS.model_copy(update={"watch_namespaces": ("watched",)})
+    assert await uninstall.release(cluster, settings) == ["watched/r"]
+
+
+async def test_it_waits_for_the_pods_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator that still runs would put the finalizer back."""
+    monkeypatch.setattr(uninstall, "EVERY", 0.0)
+    cluster = Cluster(looks_until_gone=3)
+    assert await uninstall.pods_gone(cluster, "connectivity", "app=operator", 60) == []
+    assert cluster.looks == 4
+
+
+async def test_it_does_not_wait_for_ever() -> None:
+    """A Pod on a lost node never ends; who is left is said."""
+    cluster = Cluster(looks_until_gone=1000)
+    assert await uninstall.pods_gone(cluster, "connectivity", "app=operator", 0) == ["operator-1"]
+
+
+class Connected(Cluster):
+    """What `app.kubernetes_api` gives: entered before it is used."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class Refusing(Connected):
+    async def release_finalizers(self, *_: Any, **__: Any) -> list[str]:
+        raise ApiServerError("list: 403 connectivitytests is forbidden", status=403)
+
+
+ENVIRONMENT = {"OPERATOR_NAMESPACE": "connectivity", "OPERATOR_NAME": "operator"}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, *arguments: str, **env: str) -> Any:
+    monkeypatch.setattr(app, "kubernetes_api", lambda settings: cluster)
+    return CliRunner().invoke(cli.cli, ["release-finalizers", *arguments], env={**ENVIRONMENT, **env})
+
+
+def test_the_command_prints_what_it_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0, also when a Pod outlived the limit, which it says."""
+    cluster = Connected([resource("ours")], looks_until_gone=1000)
+    result = run(monkeypatch, cluster, "--after-pods", "app=operator", "--limit", "0")
+    assert result.exit_code == 0
+    assert "released ours/r" in result.stdout
+    assert "operator-1" in result.stderr
+
+
+def test_the_command_fails_when_the_api_server_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 and the server's own words, so that the hook's Job is tried again and Helm tells."""
+    result = run(monkeypatch, Refusing())
+    assert result.exit_code == 1
+    assert "403 connectivitytests is forbidden" in result.stderr
+
+
+def test_the_command_refuses_settings_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2 by the variable's name, before anything is touched."""
+    result = run(monkeypatch, Connected([resource("ours")]), WATCH_NAMESPACES="team-*")
+    assert result.exit_code == 2
+    assert "WATCH_NAMESPACES" in result.stderr
