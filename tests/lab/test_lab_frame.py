@@ -266,6 +266,8 @@ def test_down_leaves_no_process_and_no_port_even_after_kill_9(apart: Apart) -> N
 def test_nothing_listens_beyond_the_loopback(apart: Apart) -> None:
     """Not even while the lab is up."""
     assert listeners.in_lab() != []
+    for part in parts.with_needs(["node"]):
+        part.prepare()  # from the namespace there is no way to the packages
     apart.run(*LAB, "up", "--only=node")
     addresses = {line.split()[4].rpartition(":")[0] for line in apart.run("ss", "-Hltnu").splitlines()}
     assert addresses
