@@ -25,7 +25,8 @@ def settled(resource: Resource, expected: int, *, limit: float = 120.0) -> Accou
         return found if done else None
 
     found = until(complete, limit=limit, what=f"{expected} rows and documents of {topic}", every=0.5)
-    until(lambda: all_committed(resource), limit=30, what=f"{topic} to be committed to its end")
+    # A member that was killed while the group formed holds it up until its session (45 s) ends.
+    until(lambda: all_committed(resource), limit=90, what=f"{topic} to be committed to its end")
     return found
 
 
