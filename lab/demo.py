@@ -10,7 +10,7 @@ import sys
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lab import operator_env, paths, world
 from lab.openai.embedding import Embedder
@@ -106,10 +106,10 @@ def _send() -> list[str]:
 def _rows() -> None:
     columns = "id, kafka_partition, kafka_offset, embedding_dimensions, log_level, message_content"
     sql = f"SELECT {columns} FROM demo_log WHERE kafka_topic = '{TOPIC}' ORDER BY id DESC LIMIT {len(MESSAGES)}"
-    table = Table("id", "partition", "offset", "dimensions", "level", "message", box=None, pad_edge=False)
+    table = Table("id", "partition", "offset", "dimensions", "level", Column("message", no_wrap=True), box=None)
     for line in psql(sql).splitlines():
         table.add_row(*line.split("|", 5))
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(highlight=False, width=100).print(table)
 
 
 def _show(*arguments: str) -> None:
