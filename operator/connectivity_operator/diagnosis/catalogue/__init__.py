@@ -51,12 +51,17 @@ class Explanation:
 
 
 def lookup(service: Service, failure: Failure) -> Entry:
-    """The entry of a failure. A ladder that stopped at the shared identity rung carries that rung's reason."""
-    own = Service.IDENTITY if failure.rung is Rung.IDENTITY else service
-    entry = CATALOGUE.get((own, failure.reason)) or CATALOGUE.get((service, failure.reason))
+    """The entry of a failure."""
+    entry = CATALOGUE.get((_owner(service, failure), failure.reason))
     if entry is None:
         raise LookupError(f"no entry for {service}/{failure.reason} at {failure.rung}")
     return entry
+
+
+def _owner(service: Service, failure: Failure) -> Service:
+    """Whose entry it is: a ladder that stopped at the shared identity rung carries that rung's reason."""
+    shared = failure.rung is Rung.IDENTITY and (Service.IDENTITY, failure.reason) in CATALOGUE
+    return Service.IDENTITY if shared else service
 
 
 def kind_of(service: Service, failure: Failure) -> Kind:
@@ -68,14 +73,13 @@ def describe(service: Service, failure: Failure, runbooks_url: str | None = None
     """A failure in words: message of at most 512 characters, remedy, and a link when the operator has one."""
     entry = lookup(service, failure)
     evidence = _Evidence(failure.evidence, service)
-    shared = failure.rung is Rung.IDENTITY and (Service.IDENTITY, failure.reason) in CATALOGUE
-    own = Service.IDENTITY if shared else service
+    owner = _owner(service, failure)
     return Explanation(
         reason=failure.reason,
         rung=failure.rung,
         message=clip(entry.message.format_map(evidence)),
         remedy=entry.remedy.format_map(evidence),
-        runbook=f"{runbooks_url}#{own}-{failure.reason.lower()}" if runbooks_url else None,
+        runbook=f"{runbooks_url}#{owner}-{failure.reason.lower()}" if runbooks_url else None,
     )
 
 
