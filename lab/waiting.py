@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from lab import certificates
 from lab.part import NotReady
 
 PAUSE = 0.1
@@ -22,3 +25,17 @@ def until_ready(ask: Callable[[], None], *, limit: float) -> None:
             time.sleep(PAUSE)
         else:
             return
+
+
+def status_over_tls(address: str, path: str, *, headers: Mapping[str, str] | None = None, limit: float = 2.0) -> int:
+    """The HTTP status of one GET from the server at an address, its certificate checked. Raises `OSError`."""
+    trust = ssl.create_default_context(cafile=certificates.authority_file())
+    trust.check_hostname = False  # asked by address: the lab's resolver may not be up yet
+    connection = http.client.HTTPSConnection(address, timeout=limit, context=trust)
+    try:
+        connection.request("GET", path, headers=dict(headers or {}))
+        return connection.getresponse().status
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP: {error!r}") from error
+    finally:
+        connection.close()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
-import urllib.error
-import urllib.request
 
 from lab import certificates, paths, processes, world
 from lab.iam import control
 from lab.part import NotReady
+from lab.waiting import status_over_tls
 
 SOCKET = paths.STATE / "iam" / "rds.sock"
 """Where PostgreSQL's PAM module asks."""
@@ -48,7 +46,7 @@ class Iam:
         processes.check(self.name)
         try:
             control.get_state()
-            _ask_sts()
+            status_over_tls(world.STS[1], "/?Action=GetCallerIdentity")
         except OSError as error:
             raise NotReady(f"lab-iam does not answer yet: {error}") from error
 
@@ -57,13 +55,3 @@ class Iam:
 
     def stop(self) -> None:
         """Terminating the process is enough."""
-
-
-def _ask_sts() -> None:
-    trust = ssl.create_default_context(cafile=certificates.authority_file())
-    trust.check_hostname = False  # asked by address: the lab's resolver may not be up yet
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    try:
-        opener.open(f"https://{world.STS[1]}/?Action=GetCallerIdentity", timeout=2).close()
-    except urllib.error.HTTPError as error:
-        error.close()

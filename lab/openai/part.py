@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 import sys
 
 from lab import certificates, paths, processes, world
 from lab.openai import API_KEY
 from lab.part import NotReady
+from lab.waiting import status_over_tls
 
 
 class OpenAI:
@@ -33,8 +32,10 @@ class OpenAI:
         """The API answers over TLS, as its own or with a refusal of the key; the model is loaded before it listens."""
         processes.check(self.name)
         try:
-            status = _ask_for_models()
-        except (OSError, http.client.HTTPException) as error:
+            status = status_over_tls(
+                world.OPENAI[1], "/v1/models", headers={"Authorization": f"Bearer {API_KEY}"}, limit=5.0
+            )
+        except OSError as error:
             raise NotReady(f"the embedding server does not answer yet: {error}") from error
         if status not in (200, 401):
             raise NotReady(f"the embedding server answers {status}")
@@ -44,14 +45,3 @@ class OpenAI:
 
     def stop(self) -> None:
         """Terminating the process is enough."""
-
-
-def _ask_for_models() -> int:
-    trust = ssl.create_default_context(cafile=certificates.authority_file())
-    trust.check_hostname = False  # asked by address: the lab's resolver may not be up yet
-    connection = http.client.HTTPSConnection(world.OPENAI[1], timeout=5, context=trust)
-    try:
-        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {API_KEY}"})
-        return connection.getresponse().status
-    finally:
-        connection.close()

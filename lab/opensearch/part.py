@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
-import urllib.error
-import urllib.request
 
 from lab import administration, certificates, paths, processes, world
 from lab.opensearch import admin, backend, build, control
 from lab.part import NotReady
+from lab.waiting import status_over_tls
 
 GATEWAY = "opensearch-gateway"
 
@@ -48,7 +46,7 @@ class OpenSearch:
         try:
             admin.check_health()
             control.answered()
-            _ask_endpoint()
+            status_over_tls(world.OPENSEARCH[1], "/")
         except (OSError, administration.RefusedError) as error:
             raise NotReady(f"OpenSearch does not answer yet: {error}") from error
 
@@ -58,13 +56,3 @@ class OpenSearch:
 
     def stop(self) -> None:
         """Terminating the processes is enough."""
-
-
-def _ask_endpoint() -> None:
-    trust = ssl.create_default_context(cafile=certificates.authority_file())
-    trust.check_hostname = False  # asked by address: the lab's resolver may not be up yet
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    try:
-        opener.open(f"https://{world.OPENSEARCH[1]}/", timeout=2).close()
-    except urllib.error.HTTPError as error:
-        error.close()
