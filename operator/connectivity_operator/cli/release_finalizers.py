@@ -1,0 +1,45 @@
+"""``release-finalizers``: what the uninstallation leaves to do."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from connectivity_operator import app, logs
+from connectivity_operator.cli import shell
+from connectivity_operator.errors import ConnectivityError
+from connectivity_operator.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--after-pods", metavar="SELECTOR", help="First wait until no Pod of OPERATOR_NAMESPACE has these labels."
+)
+@click.option(
+    "--limit", type=click.FloatRange(min=0), default=90.0, show_default=True, help="Seconds to wait for them."
+)
+def release_finalizers(after_pods: str | None, limit: float) -> None:
+    """Let resources be deleted without the operator: for after its uninstallation.
+
+    Takes the operator's finalizer off all resources that it watches (WATCH_NAMESPACES, WATCH_LABEL_SELECTOR),
+    except those that another operator looks after, and prints them.
+    """
+    settings = shell.settings()
+    logs.configure("ERROR", "console", stream=sys.stderr)
+    shell.wait(_release_finalizers(settings, after_pods, limit))
+
+
+async def _release_finalizers(settings: Settings, after_pods: str | None, limit: float) -> None:
+    from connectivity_operator import uninstall
+
+    try:
+        async with app.kubernetes_api(settings) as api:
+            if after_pods and (left := await uninstall.pods_gone(api, settings.operator_namespace, after_pods, limit)):
+                click.echo(f"still running after {limit:g} s, not waited for: {', '.join(left)}", err=True)
+            released = await uninstall.release(api, settings)
+    except ConnectivityError as error:
+        raise shell.Failed(f"{error}\nNot every resource was released; run it again.") from error
+    for name in released:
+        click.echo(f"released {name}")
+    click.echo(f"{len(released)} resources released; `kubectl delete` no longer waits for an operator.")

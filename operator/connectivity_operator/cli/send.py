@@ -1,0 +1,41 @@
+"""``send``: test messages with the operator's own login."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+import click
+
+from connectivity_operator import app, logs
+from connectivity_operator.cli import shell
+from connectivity_operator.errors import DependencyError
+from connectivity_operator.settings import Settings
+
+
+@click.command()
+@click.argument("topic")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option("-f", "--file", type=click.File("r"), help="One message a line; - is standard input.")
+def send(topic: str, texts: tuple[str, ...], file: TextIO | None) -> None:
+    """Send test messages to TOPIC with the operator's own IAM login; needs kafka-cluster:WriteData.
+
+    Prints partition and offset of each.
+    """
+    messages = [*texts, *(line.rstrip("\n") for line in file)] if file else list(texts)
+    if not messages:
+        raise shell.Refused("nothing to send: give TEXT arguments or -f FILE (- for standard input)")
+    settings = shell.settings()
+    logs.configure("ERROR", "console", stream=sys.stderr)
+    shell.wait(_send(settings, topic, messages))
+
+
+async def _send(settings: Settings, topic: str, messages: list[str]) -> None:
+    async with app.engine(settings) as engine:
+        try:
+            places = await engine.send(topic, [message.encode() for message in messages])
+        except DependencyError as error:
+            told = engine.describe_error(error)
+            raise shell.Failed(f"{told.reason}: {told.message}\nFix: {told.remedy}") from error
+    for partition, offset in places:
+        click.echo(f"{topic} partition {partition} offset {offset}")
