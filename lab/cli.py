@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 
 import click
 
@@ -120,6 +121,56 @@ def run(name: str, argv: tuple[str, ...]) -> None:
     """Run a program in the operator's place: its environment, its identity, the lab's resolver."""
     wrapped, environment = operator_env.command(argv, identity=identities.ALL[name])
     os.execvpe(wrapped[0], wrapped, environment)
+
+
+@main.group()
+def fault() -> None:
+    """Make the lab's world wrong in one exact way, and right again: `list`, `on NAME…`, `off NAME…`."""
+
+
+@fault.command(name="list")
+@click.option("--on", "only_on", is_flag=True, help="Only those that are on.")
+def fault_list(only_on: bool) -> None:
+    """Print every fault with how it is provoked; those that are on are marked."""
+    from lab.faults import FAULTS, switches  # loads client libraries
+
+    active = switches.are_on()
+    for one in FAULTS.values():
+        if one.name in active or not only_on:
+            click.echo(f"{'on ' if one.name in active else '   '} {one.name:<40} {one.summary}")
+
+
+@fault.command(name="on")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+def fault_on(names: tuple[str, ...]) -> None:
+    """Switch faults on. Those of settings reach what is started from then on (`lab run`, the operator)."""
+    from lab.faults import switches
+
+    _by_name(switches.on, names)
+
+
+@fault.command(name="off")
+@click.argument("names", nargs=-1, metavar="NAME…")
+@click.option("--all", "everything", is_flag=True, help="Whatever is on.")
+def fault_off(names: tuple[str, ...], everything: bool) -> None:
+    """Switch faults off."""
+    from lab.faults import switches
+
+    if bool(names) == everything:
+        raise click.UsageError("name the faults to switch off, or give --all")
+    if not everything:
+        _by_name(switches.off, names)
+    elif stuck := switches.off_all():
+        raise PartError(f"not switched off, a server does not answer (python -m lab status): {', '.join(stuck)}")
+
+
+def _by_name(switch: Callable[[Iterable[str]], None], names: tuple[str, ...]) -> None:
+    from lab.faults.switches import UnknownFault
+
+    try:
+        switch(names)
+    except UnknownFault as error:
+        raise click.UsageError(str(error)) from error
 
 
 @main.command()

@@ -136,5 +136,6 @@ NEEDS = (
     Need("dnsmasq", "the resolver", _program("dnsmasq"), packages=("dnsmasq-base",)),
     Need("namespaces", "a private resolver", _programs("unshare", "setpriv"), packages=("util-linux",)),
     Need("buildah", "builds the operator's image", _program("buildah"), packages=("buildah",)),
+    Need("iptables", "faults of the network", _program("iptables"), packages=("iptables",)),
     Need("ip", "lets tests run a lab apart", _program("ip"), packages=("iproute2",)),
 )

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from lab import certificates, dns, openai, paths, processes, world
+from lab import certificates, dns, openai, paths, processes, switched_on, world
 from lab.kubernetes import access, identities
 from lab.kubernetes.identities import OPERATOR, Identity
 from lab.part import PartError
@@ -27,11 +27,11 @@ TRUST = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"
 
 
 def environment(identity: Identity = OPERATOR) -> dict[str, str]:
-    """The operator's variables in the lab, with fresh tokens in the files that they name."""
+    """The operator's variables in the lab, with fresh tokens in the files that they name; faults may change them."""
     identities.ensure(identity)
     if not OPENAI_KEY_FILE.exists() or OPENAI_KEY_FILE.read_text() != openai.API_KEY:
         access.write_private(OPENAI_KEY_FILE, openai.API_KEY)
-    return {**_identity(identity), **_endpoints()}
+    return switched_on.applied_to({**_identity(identity), **_endpoints()})
 
 
 def command(

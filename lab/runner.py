@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab import certificates, listeners, parts, paths, processes
+from lab import certificates, listeners, parts, paths, processes, switched_on
 from lab.part import NotReady, Part, PartError
 from lab.progress import DetailsFromLogs, Display, Phase, Progress, Silent
 
@@ -51,8 +51,11 @@ def up(wanted: Sequence[Part], display: Display | None = None) -> None:
     Raises `PartError` that names every part that did not come up and why. What did come up stays up.
     """
     with _exclusive():
+        _faults_off()  # a server with packets dropped before it never gets ready
         certificates.ensure()
         failures = _Bringing(wanted, display or Silent()).run()
+        if not failures and (stuck := _faults_off()):
+            failures = {"faults": f"cannot be switched off: {', '.join(stuck)}"}
     if failures:
         raise PartError("\n".join(f"{part}: {reason}" for part, reason in failures.items()))
 
@@ -63,6 +66,7 @@ def down(*, purge: bool = False) -> None:
     Raises `PartError` if something still listens on an address of the lab afterwards.
     """
     with _exclusive():
+        _faults_off()
         for record in processes.records():
             if parts.owner(record.name) is None:
                 processes.end(record.name)
@@ -240,6 +244,15 @@ def _end_process(name: str, *, force: bool) -> None:
         known = ", ".join(record.name for record in processes.records())
         raise PartError(f"no process {name} runs here; there are {known or 'none'}")
     processes.end(name, force=force, remember=True)
+
+
+def _faults_off() -> list[str]:
+    """Switch off the faults that are on; the names of those that need a server which is not up yet."""
+    if not switched_on.read():
+        return []
+    from lab.faults import switches  # knows every server and loads their client libraries
+
+    return switches.off_all()
 
 
 def _listeners_after(limit: float) -> list[listeners.Listener]:

@@ -1,0 +1,48 @@
+"""`tests/faults.yaml` as values: what the operator must say of each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).with_name("faults.yaml")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is shown of one service."""
+
+    service: str
+    reason: str
+    rung: str | None = None
+    remedy: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One entry."""
+
+    name: str
+    expect: Sequence[Expectation]
+    check: Sequence[Expectation]
+    switches: Sequence[str]
+    operator: bool = True
+    together: str | None = None
+    flowing: bool = False
+    note: str = ""
+
+
+def load() -> list[Case]:
+    """All entries in the order of the file. `TypeError` for a field that does not exist."""
+    return [_case(**entry) for entry in yaml.safe_load(FILE.read_text())]
+
+
+def _case(name: str, expect: list[dict[str, Any]], **more: Any) -> Case:
+    expected = [Expectation(**item) for item in expect]
+    check = [Expectation(**item) for item in more.pop("check", ())] or expected
+    return Case(name, expected, check, more.pop("switches", [name]), **more)
