@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,17 @@ class Expectation:
     remedy: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
+    def differences(self, shown: Mapping[str, Any]) -> list[str]:
+        """What is not as expected in an entry of ``services``, of the status or of `check -o json`."""
+        remedy = str(shown.get("remedy") or "")
+        found = [f"remedy lacks {text!r}: {remedy}" for text in self.remedy if text not in remedy]
+        if (shown["reason"], shown.get("rung")) != (self.reason, self.rung):
+            found.append(f"{shown['reason']} at {shown.get('rung')}, not {self.reason} at {self.rung}")
+        warned = {warning["reason"] for warning in shown.get("warnings") or ()}
+        if missing := set(self.warnings) - warned:
+            found.append(f"warns of {sorted(warned)}, not of {sorted(missing)}")
+        return found
+
 
 @dataclass(frozen=True)
 class Case:
@@ -33,6 +44,7 @@ class Case:
     switches: Sequence[str]
     operator: bool = True
     together: str | None = None
+    credentials: str = "long"
     flowing: bool = False
     note: str = ""
 

@@ -1,0 +1,122 @@
+"""Every fault of the lab is named exactly, by a running operator and by `check`, and nothing else is disturbed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from lab import operating
+from lab.faults import FAULTS, switches
+from lab.operating import Load, rows
+from tests import fault_cases
+from tests.fault_cases import Case
+from tests.faults import report
+from tests.faults.place import TOPICS, Check, Place, check_differs, switched_on
+from tests.faults.report import Outcome
+
+pytestmark = pytest.mark.timeout(600)
+
+CASES = fault_cases.load()
+LIMIT = 60.0
+"""Seconds for a verdict; fifteen is what a passing fault takes by design."""
+
+outcomes: dict[str, Outcome] = {}
+
+
+def asks_operator(case: Case) -> bool:
+    """Whether the running operator can see it."""
+    return case.operator and not any(FAULTS[name].environment for name in case.switches)
+
+
+def groups() -> list[list[Case]]:
+    """Cases that are on at the same time; those with the same kind of credentials one after the other."""
+    together: dict[str, list[Case]] = {}
+    for case in CASES:
+        together.setdefault(case.together or case.name, []).append(case)
+    return sorted(together.values(), key=lambda cases: (cases[0].credentials == "short", cases[0].flowing))
+
+
+@pytest.fixture(scope="module")
+def place(lab: None) -> Iterator[Place]:
+    """The operator with its resource, everything Connected."""
+    made = Place()
+    made.prepare()
+    yield made
+    made.clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_on(lab: None) -> Iterator[None]:
+    """Whatever a failing test leaves behind."""
+    yield
+    assert switches.off_all() == []
+
+
+@pytest.mark.parametrize("cases", groups(), ids=lambda cases: cases[0].together or cases[0].name)
+def test_fault_is_named(cases: list[Case], place: Place) -> None:
+    """Condition, rung, remedy and `check` as in `faults.yaml`; the others stay; off, everything is Connected."""
+    began = time.monotonic()
+    try:
+        place.live_on(cases[0].credentials)
+        seconds = flowing(cases, place) if cases[0].flowing else named(cases, place)
+    except BaseException as error:
+        _record(cases, time.monotonic() - began, wrong=str(error) or repr(error))
+        raise
+    _record(cases, seconds)
+
+
+def named(cases: Sequence[Case], place: Place) -> float:
+    """Switch on, look, switch off, look; seconds from the switch to the verdict."""
+    before = place.transitions()
+    expected = [one for case in cases for one in case.expect]
+    with switched_on([name for case in cases for name in case.switches]):
+        began = time.monotonic()
+        check = Check.begin()
+        if all(map(asks_operator, cases)):
+            seconds = place.shows(expected, limit=LIMIT)
+            concerned = {one.service for one in expected}
+            assert _without(place.transitions(), concerned) == _without(before, concerned)
+        document = check.report()
+        if not all(map(asks_operator, cases)):
+            seconds = time.monotonic() - began
+        assert check_differs(document, [one for case in cases for one in case.check]) == []
+    place.connected()
+    return seconds
+
+
+def flowing(cases: Sequence[Case], place: Place) -> float:
+    """The same while messages flow: they wait, and all arrive afterwards."""
+    with Load(TOPICS[0]):
+        operating.until(lambda: rows(TOPICS[0]), limit=LIMIT, what="the first messages")
+        seconds = named(cases, place)
+    ends = operating.ends(TOPICS[0])
+    operating.until(
+        lambda: len({(partition, offset) for partition, offset, _, _ in rows(TOPICS[0])}) == sum(ends.values()),
+        limit=LIMIT,
+        what=f"the rows of {ends}",
+    )
+    return seconds
+
+
+def test_report_is_current() -> None:
+    """`docs/diagnosis-report.md` says what this run found, apart from the seconds (`make diagnosis-report`)."""
+    if len(outcomes) < len(CASES):
+        pytest.skip("only a part of the matrix ran")
+    page = report.render([outcomes[case.name] for case in CASES])
+    if os.environ.get("DIAGNOSIS_REPORT") == "write":
+        report.FILE.write_text(page)
+    if not report.FILE.exists():
+        pytest.skip("it was never written")
+    assert report.without_seconds(report.FILE.read_text()) == report.without_seconds(page)
+
+
+def _record(cases: Sequence[Case], seconds: float, wrong: str = "") -> None:
+    for case in cases:
+        outcomes[case.name] = Outcome(case, seconds, " ".join(wrong.split()).replace("|", "/")[:200])
+
+
+def _without(transitions: dict[str, tuple[str, str]], concerned: set[str]) -> dict[str, tuple[str, str]]:
+    return {service: shown for service, shown in transitions.items() if service not in concerned}
