@@ -19,8 +19,8 @@ from connectivity_operator.diagnosis.catalogue import describe
 from connectivity_operator.diagnosis.kafka import msk
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome
 from connectivity_operator.reasons import Reason, Result, Rung, Service
+from connectivity_operator.reports import Options, report
 from connectivity_operator.reports import json as json_report
-from connectivity_operator.reports import report
 from connectivity_operator.settings import Settings
 from lab import world
 from lab.cli import main as lab_cli
@@ -234,7 +234,8 @@ def rendered() -> dict[str, Any]:
         (warning,),
         {"caller_arn": "arn", "method": "WebIdentity"},
     )
-    made = report([climb], describe, version="1", started=datetime.now(UTC), seconds=1.0)
+    options = Options(topics=("orders",), only=("kafka",))
+    made = report([climb], describe, version="1", started=datetime.now(UTC), seconds=1.0, options=options)
     document: dict[str, Any] = json.loads(json_report.render(made))
     return document
 
@@ -250,7 +251,8 @@ def test_the_fields_of_the_json_are_documented() -> None:
     """Every key that is written is in a table, and no table lists another one."""
     document = rendered()
     (service,) = document["services"]
-    top = {*document, *(f"identity.{key}" for key in document["identity"]), *json.loads(json_report.failed("", ""))}
+    parts = {f"{part}.{key}" for part in ("identity", "options") for key in document[part]}
+    top = {*document, *parts}
     assert documented("The document") == top
     assert documented("The document", nth=1) == set(service)
     assert documented("The document", nth=2) == set(service["rungs"][0])

@@ -1,6 +1,6 @@
 """The command line: one module a command, named after it; what they share with the shell is `shell`.
 
-Exit codes: 0 done, 1 a dependency failed, 2 usage or settings, 130 interrupted.
+Exit codes: 0 done, 1 a dependency failed, 2 usage or settings, 130 interrupted (143: by SIGTERM).
 """
 
 from __future__ import annotations

@@ -1,39 +1,87 @@
-"""``check``: every ladder once, told as a table or as JSON."""
+"""``check``: every ladder once, told as a table, JSON, JUnit or HTML, on every way out."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
-import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
-import yaml
-from rich.console import Console
 
-from connectivity_operator import __version__, app, logs, reports
+from connectivity_operator import __version__, logs
+from connectivity_operator.cli import outputs as written
 from connectivity_operator.cli import shell
-from connectivity_operator.diagnosis.ladder import Climb
+from connectivity_operator.cli.checking import Checking
+from connectivity_operator.cli.outputs import Output, OutputType
 from connectivity_operator.diagnosis.sections import Target
 from connectivity_operator.models import dimensions as native_dimensions
 from connectivity_operator.reasons import DEPENDENCIES, Service
-from connectivity_operator.reports import json as json_report
-from connectivity_operator.reports import table as table_report
-from connectivity_operator.resource import KIND, ResourceSpec, parse_spec
-from connectivity_operator.settings import Settings
+from connectivity_operator.reports import Options, Report
+from connectivity_operator.resource import ResourceSpec
+from connectivity_operator.resource_file import ResourceFileError
+from connectivity_operator.resource_file import spec as read_spec
 
 
-@click.command()
+class _Reporting(click.Command):
+    """A command whose refusals are documents too, where documents are asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _told(written.asked_for(args)):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _told(ctx.params["outputs"]):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told(asked: Sequence[Output]) -> Iterator[None]:
+    """Writes why the check could not begin to wherever a document is expected; the error goes its way."""
+    documents = [output for output in asked if output.format in written.DOCUMENTS]
+    started = datetime.now(UTC)
+    try:
+        yield
+    except click.ClickException as error:
+        _refuse(error.format_message(), started, documents)
+        raise
+    except KeyboardInterrupt as error:
+        _refuse("interrupted before the first step", started, documents)
+        raise SystemExit(shell.exit_code(error)) from None
+    except click.exceptions.Exit:
+        raise
+    except Exception as error:
+        with suppress(Exception):
+            _refuse(f"the check itself is at fault ({type(error).__name__})", started, documents)
+        raise
+
+
+def _refuse(message: str, started: datetime, documents: Sequence[Output]) -> None:
+    report = Report(__version__, started, (datetime.now(UTC) - started).total_seconds(), error=message)
+    for document in documents:
+        try:
+            written.write(report, [document])
+        except OSError:
+            continue  # that it cannot be written is what is being told, or the lesser trouble
+
+
+@click.command(cls=_Reporting)
 @click.option("--topic", "topics", multiple=True, help="Topic to read from; may be repeated.")
 @click.option("--index", help="OpenSearch index to look at and write to (nothing stays behind).")
 @click.option("--model", help="Embedding model; default: OPENAI_EMBEDDING_MODEL.")
 @click.option("--dimensions", type=click.IntRange(1, 16000), help="Length of the vectors.")
-@click.option("-f", "--file", "file", type=click.File(), help="Take topics, index and model from a resource's YAML.")
+@click.option(
+    "-f", "--file", "file", type=click.File(encoding="utf-8"),
+    help="Take topics, index, model and time limit from a resource's YAML; - is standard input.",
+)  # fmt: skip
 @click.option("--create", is_flag=True, help="Create the index if it is absent; otherwise nothing is created.")
-@click.option("--only", help="Comma-separated: kafka, openai, opensearch, postgresql.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--only", multiple=True, help="Comma-separated: kafka, openai, opensearch, postgresql.")
+@click.option(
+    "-o", "--output", "outputs", multiple=True, type=OutputType(),
+    help="table (default), json, junit or html; with =FILE into a file, beside what is printed. May be repeated.",
+)  # fmt: skip
 def check(
     topics: tuple[str, ...],
     index: str | None,
@@ -41,46 +89,56 @@ def check(
     dimensions: int | None,
     file: TextIO | None,
     create: bool,
-    only: str | None,
-    output: str,
+    only: tuple[str, ...],
+    outputs: tuple[Output, ...],
 ) -> None:
     """Climb every ladder once, without a cluster, and say what is wrong.
 
     Without topic or index a ladder ends at what needs none. Nothing is created or left behind.
+
+    Exit codes: 0 all passed (warnings included), 1 a service failed, 2 usage or settings, 130 and 143 interrupted.
     """
-    try:
-        settings = shell.settings()
-        spec = _spec(file) if file else None
-        target = _target(settings, spec, topics, index, model, dimensions, create=create)
-        services = _services(only)
-    except click.ClickException as error:
-        if output == "json":
-            click.echo(json_report.failed(error.message, __version__))
-        raise
+    shell.end_on_sigterm()
+    places = _places(outputs)
+    services = _services(only)
+    spec = _spec(file) if file else None
+    settings = shell.settings()
+    options = Options(
+        topics=tuple(dict.fromkeys(topics)) or (tuple(sorted(spec.topics)) if spec else ()),
+        index=index or (spec.index if spec else None),
+        model=model or (spec.model if spec else None) or settings.openai_embedding_model,
+        dimensions=dimensions or (spec.dimensions if spec else None),
+        file=file.name if file else None,
+        create=create,
+        only=tuple(services) if only else (),
+    )
     logs.configure("ERROR", "console", stream=sys.stderr)
-    report = shell.wait(_check(settings, target, services))
-    if output == "json":
-        click.echo(json_report.render(report))
-    else:
-        table_report.render(report, Console(highlight=False))
-    sys.exit(0 if report.passed else 1)
+    checking = Checking(settings, options, _target(options), services, spec.timeout_seconds if spec else None)
+    sys.exit(checking.run(lambda report: _write(report, places)))
 
 
-async def _check(settings: Settings, target: Target, services: tuple[Service, ...]) -> reports.Report:
-    started, began = datetime.now(UTC), time.monotonic()
-    async with app.engine(settings) as engine:
-        climbs: list[Climb] = await asyncio.gather(
-            *(engine.diagnosis.examine(service, target, max_age=0.0) for service in services)
-        )
-        return reports.report(
-            climbs, engine.describe, version=__version__, started=started, seconds=time.monotonic() - began
-        )
+def _places(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    try:
+        places = written.complete(outputs)
+        written.clear(places)
+    except ValueError as error:
+        raise shell.Refused(f"--output: {error}") from error
+    except OSError as error:
+        raise shell.Refused(f"--output: {error.filename} cannot be written ({error.strerror})") from error
+    return places
 
 
-def _services(only: str | None) -> tuple[Service, ...]:
-    if only is None:
+def _write(report: Report, places: Sequence[Output]) -> None:
+    try:
+        written.write(report, places)
+    except OSError as error:
+        raise shell.Refused(f"--output: {error.filename} cannot be written ({error.strerror})") from error
+
+
+def _services(only: tuple[str, ...]) -> tuple[Service, ...]:
+    if not only:
         return DEPENDENCIES
-    names = [name.strip() for name in only.split(",") if name.strip()]
+    names = [name.strip() for text in only for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in DEPENDENCIES]
     if unknown or not names:
         known = ", ".join(DEPENDENCIES)
@@ -90,37 +148,23 @@ def _services(only: str | None) -> tuple[Service, ...]:
 
 def _spec(file: TextIO) -> ResourceSpec:
     try:
-        bodies = [b for b in yaml.safe_load_all(file) if isinstance(b, dict) and b.get("kind") == KIND]
-    except yaml.YAMLError as error:
-        raise shell.Refused(f"{file.name}: not YAML: {error}") from error
-    if len(bodies) != 1:
-        raise shell.Refused(f"{file.name}: expected one {KIND}, found {len(bodies)}")
-    try:
-        return parse_spec(bodies[0]["spec"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise shell.Refused(f"{file.name}: spec is incomplete or wrong: {error}") from error
+        return read_spec(file.read(), file.name)
+    except ResourceFileError as error:
+        raise shell.Refused(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise shell.Refused(f"{file.name}: not UTF-8 text") from error
+    except OSError as error:
+        raise shell.Refused(f"{file.name}: cannot be read ({error.strerror})") from error
 
 
-def _target(
-    settings: Settings,
-    spec: ResourceSpec | None,
-    topics: tuple[str, ...],
-    index: str | None,
-    model: str | None,
-    dimensions: int | None,
-    *,
-    create: bool,
-) -> Target:
-    chosen = model or (spec.model if spec else None) or settings.openai_embedding_model
-    asked = dimensions or (spec.dimensions if spec else None)
-    named = frozenset(topics) or (spec.topics if spec else frozenset())
+def _target(options: Options) -> Target:
     return Target(
-        topics=named,
-        index=index or (spec.index if spec else None),
-        model=chosen,
-        dimensions=native_dimensions(chosen, asked),
+        topics=frozenset(options.topics),
+        index=options.index,
+        model=options.model,
+        dimensions=native_dimensions(options.model, options.dimensions) if options.model else options.dimensions,
         # A group of its own: a resource's group must not be disturbed, and joining proves the right to.
-        group=f"connectivity-test.check.{secrets.token_hex(4)}" if named else None,
+        group=f"connectivity-test.check.{secrets.token_hex(4)}" if options.topics else None,
         join=True,
-        create=create,
+        create=options.create,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -27,13 +28,36 @@ class Failed(click.ClickException):
     exit_code = 1
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a Pod gets it at its end."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the command as Ctrl-C does, by an exception; process 1 of a container would not hear it else."""
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def exit_code(interruption: KeyboardInterrupt) -> int:
+    """What a shell says of a process that such a signal ended."""
+    return 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+
+
 def settings() -> Settings:
     """The settings in the environment; every problem is named at once."""
     try:
         return Settings.load()
     except SettingsError as error:
-        lines = "\n".join(f"  {name}: {problem}" for name, problem in error.problems)
-        raise Refused(f"the environment is not usable:\n{lines}") from error
+        raise unusable(error) from error
+
+
+def unusable(error: SettingsError) -> Refused:
+    """A problem of the environment as the end of a command."""
+    lines = "\n".join(f"  {name}: {problem}" for name, problem in error.problems)
+    return Refused(f"the environment is not usable:\n{lines}")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

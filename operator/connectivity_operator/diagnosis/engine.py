@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from connectivity_operator.diagnosis.ladder import Climb, RungOutcome, join
 from connectivity_operator.diagnosis.probes import Probes
 from connectivity_operator.diagnosis.sections import Section, ServiceLadder, Target
-from connectivity_operator.reasons import Result, Service
+from connectivity_operator.reasons import Result, Rung, Service
 
 
 class Diagnosis:
@@ -38,6 +38,12 @@ class Diagnosis:
             climbs += made
             failed = any(not climb.passed for climb in made)
         return join(climbs)
+
+    def rungs(self, service: Service, target: Target) -> tuple[Rung, ...]:
+        """The rungs that a ladder has for this target, in climbing order."""
+        stages = self._ladders[service].stages(target)
+        planned = {rung for stage in stages for section in stage for rung in section.rungs}
+        return tuple(rung for rung in Rung if rung in planned)
 
     def witness(self, key: tuple[str, ...]) -> None:
         """Traffic has proven the section of that key; saves the (paid) probe."""

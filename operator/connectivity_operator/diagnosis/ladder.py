@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from connectivity_operator.diagnosis.listening import listener
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 
@@ -92,6 +93,7 @@ async def climb(service: Service, steps: Sequence[Step], *, known: Mapping[str, 
             outcomes.append(RungOutcome(step.rung, Result.SKIPPED))
             continue
         notes.warnings.clear()
+        listener().begun(service, step.rung)
         before = dict(notes.evidence)
         began = time.monotonic()
         failure = await _run(service, step, notes)
@@ -100,6 +102,7 @@ async def climb(service: Service, steps: Sequence[Step], *, known: Mapping[str, 
         result = Result.FAILED if failure else Result.WARNED if notes.warnings else Result.PASSED
         learnt = {k: v for k, v in notes.evidence.items() if before.get(k) != v}
         outcomes.append(RungOutcome(step.rung, result, seconds, learnt))
+        listener().ended(service, outcomes[-1])
     return Climb(service, tuple(outcomes), failure, tuple(warnings), notes.evidence)
 
 

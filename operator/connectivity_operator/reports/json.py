@@ -1,8 +1,9 @@
-"""The report as JSON for programs. The schema is versioned and documented in `docs/check-json.md`."""
+"""The report as JSON for programs: documented in `docs/check-json.md`, its schema is `docs/check.schema.json`."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from connectivity_operator.diagnosis.catalogue import Explanation
@@ -13,7 +14,7 @@ SCHEMA_VERSION = 1
 
 
 def render(report: Report) -> str:
-    """One JSON document, indented, keys in a fixed order."""
+    """One JSON document, indented, with all keys in a fixed order."""
     identity = report.identity
     return json.dumps(
         {
@@ -22,18 +23,12 @@ def render(report: Report) -> str:
             "started": timestamp(report.started),
             "seconds": round(report.seconds, 3),
             "passed": report.passed,
+            "interrupted": report.interrupted,
+            "error": report.error,
+            "options": asdict(report.options),
             "identity": {"arn": identity[0], "method": identity[1]} if identity else None,
             "services": [_service(s) for s in report.services],
         },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def failed(message: str, version: str) -> str:
-    """A document for a check that could not even begin (settings, arguments)."""
-    return json.dumps(
-        {"schemaVersion": SCHEMA_VERSION, "version": version, "passed": False, "error": message, "services": []},
         indent=2,
         ensure_ascii=False,
     )
@@ -43,11 +38,12 @@ def _service(service: ServiceReport) -> dict[str, Any]:
     failure = service.failure
     return {
         "name": service.service,
-        "reason": failure.reason if failure else "Connected",
+        "reason": service.reason,
         "rung": failure.rung if failure else None,
         "message": failure.message if failure else None,
         "remedy": failure.remedy if failure else None,
         "runbook": failure.runbook if failure else None,
+        "note": service.note,
         "rungs": [
             {
                 "name": outcome.rung,
@@ -62,4 +58,10 @@ def _service(service: ServiceReport) -> dict[str, Any]:
 
 
 def _warning(warning: Explanation) -> dict[str, Any]:
-    return {"reason": warning.reason, "rung": warning.rung, "message": warning.message, "remedy": warning.remedy}
+    return {
+        "reason": warning.reason,
+        "rung": warning.rung,
+        "message": warning.message,
+        "remedy": warning.remedy,
+        "runbook": warning.runbook,
+    }

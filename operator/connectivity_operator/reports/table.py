@@ -1,6 +1,7 @@
-"""The report for a person: ladders with ✓ ! ✗ –, the cause and the remedy under the rung that failed.
+"""The report for a person at a terminal: ladders with ✓ ! ✗ –, the cause and the remedy under the rung that failed.
 
-Readable at 80 columns and without colour: marks and words carry the meaning, colour only repeats it.
+Readable at 80 columns and without colour: marks and words carry the meaning, colour only repeats it. Nothing that is
+there to be pasted is ever wrapped by us. Where the stream cannot show UTF-8, ASCII stands for everything.
 """
 
 from __future__ import annotations
@@ -13,78 +14,145 @@ from rich.text import Text
 from connectivity_operator.diagnosis.catalogue import SERVICE_NAMES, Explanation
 from connectivity_operator.diagnosis.ladder import RungOutcome
 from connectivity_operator.reasons import Result
-from connectivity_operator.reports import Report, ServiceReport
+from connectivity_operator.reports import Report, ServiceReport, remedy
 
 MARKS = {
-    Result.PASSED: ("✓", "green"),
-    Result.WARNED: ("!", "yellow"),
-    Result.FAILED: ("✗", "bold red"),
-    Result.SKIPPED: ("–", "dim"),
+    Result.PASSED: ("✓", "ok", "green"),
+    Result.WARNED: ("!", "!!", "yellow"),
+    Result.FAILED: ("✗", "XX", "bold red"),
+    Result.SKIPPED: ("–", "--", "dim"),
 }
-INDENT = 6
+"""The mark, the same in ASCII, and its colour."""
+INDENT = " " * 6
+WIDEST = 100
+"""Columns; longer lines are hard to read."""
 SHOWN = ("principal", "host", "address", "topics", "brokers", "model", "dimensions", "index", "database", "variable")
 """Evidence worth a word beside a passed rung."""
+_ASCII = str.maketrans(
+    {
+        "–": "-",
+        "—": "-",
+        "…": "...",
+        "→": "->",
+        "×": "x",
+        "“": '"',
+        "”": '"',
+        "’": "'",
+        "\N{REPLACEMENT CHARACTER}": "?",
+    }
+)
 
 
-def render(report: Report, console: Console) -> None:
-    """Print the report."""
-    for service in report.services:
-        _service(service, console)
-    _summary(report, console)
+def render(report: Report, console: Console) -> str:
+    """The text as ``console`` would show it, with colours only if it has any."""
+    page = _Page(console)
+    with console.capture() as capture:
+        for service in report.services:
+            page.ladder(service)
+        page.summary(report)
+    text = capture.get()
+    return text if page.unicode else text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
-def _service(service: ServiceReport, console: Console) -> None:
-    failure = service.failure
-    title = Text(SERVICE_NAMES[service.service], style="bold")
-    title.append("  ")
-    title.append(failure.reason if failure else "Connected", style="bold red" if failure else "green")
-    console.print(title)
-    for outcome in service.climb.outcomes:
-        console.print(_rung(outcome), overflow="ellipsis", no_wrap=True)
-        if failure and outcome.rung is failure.rung:
-            _words(failure, console)
-        for warning in service.warnings:
-            if warning.rung is outcome.rung:
-                _words(warning, console)
-    console.print()
+def mark(result: Result, *, unicode: bool) -> Text:
+    """The sign of a result."""
+    sign, ascii_sign, style = MARKS[result]
+    return Text(sign if unicode else ascii_sign, style=style)
 
 
-def _rung(outcome: RungOutcome) -> Text:
-    mark, style = MARKS[outcome.result]
-    line = Text("  ")
-    line.append(mark, style=style)
-    line.append(f" {outcome.rung.value:<15}", style="dim" if outcome.result is Result.SKIPPED else "")
-    line.append(f"{_milliseconds(outcome.seconds):>9}  ", style="dim")
-    if outcome.result in (Result.PASSED, Result.WARNED):
-        line.append(", ".join(outcome.evidence[k] for k in SHOWN if k in outcome.evidence), style="dim")
-    return line
+def speaks_unicode(console: Console) -> bool:
+    """Whether what the console writes to takes more than ASCII."""
+    return console.encoding.lower().replace("-", "").startswith("utf")
 
 
-def _milliseconds(seconds: float | None) -> str:
+class _Page:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._width = min(console.width, WIDEST)
+        self.unicode = speaks_unicode(console)
+        self._said: dict[tuple[str, str], str] = {}
+
+    def ladder(self, service: ServiceReport) -> None:
+        """One service: its name and verdict, its rungs, and words under those that need them."""
+        style = "bold red" if service.failure else "bold yellow" if service.interrupted else "green"
+        self._console.print(Text.assemble((SERVICE_NAMES[service.service], "bold"), "  ", (service.reason, style)))
+        note = service.note
+        for outcome in service.climb.outcomes:
+            skipped = outcome.result is Result.SKIPPED
+            self._console.print(self._rung(outcome, (note or "") if skipped else ""), overflow="ellipsis", no_wrap=True)
+            note = None if skipped else note
+            for told in (service.failure, *service.warnings):
+                if told and told.rung is outcome.rung:
+                    self._words(told, SERVICE_NAMES[service.service])
+        self._console.print()
+
+    def summary(self, report: Report) -> None:
+        """Who we are, and how many failed."""
+        if report.identity:
+            self._console.print(Text(f"as {report.identity[0]}", style="dim"), soft_wrap=True)
+        style = "bold green" if report.passed else "bold red"
+        self._paragraph(summary(report), style, indent="")
+
+    def _rung(self, outcome: RungOutcome, note: str) -> Text:
+        dim = "dim" if outcome.result is Result.SKIPPED else ""
+        line = Text.assemble("  ", mark(outcome.result, unicode=self.unicode), (f" {outcome.rung.value:<14}", dim))
+        line.append(f" {duration(outcome.seconds):>8}  ", style="dim")
+        line.append(note or facts(outcome), style="dim")
+        line.rstrip()
+        return line
+
+    def _words(self, told: Explanation, service: str) -> None:
+        # The identity is shared: what is wrong with it is said once.
+        before = self._said.setdefault((told.message, told.remedy), service)
+        if before != service:
+            self._paragraph(f"{told.reason}: the same as for {before} above.")
+            return
+        self._paragraph(f"{told.reason}: {told.message}")
+        label = "Fix: "
+        for part in remedy.parts(told.remedy):
+            if part.paste:
+                if label:
+                    self._paragraph(label, "cyan")
+                for line in part.text.split("\n"):
+                    self._console.print(Text(f"{INDENT}  {line}", style="bold"), soft_wrap=True)
+            else:
+                self._paragraph(label + part.text, "cyan")
+            label = ""
+        if told.runbook:
+            self._paragraph(f"See: {told.runbook}", "dim")
+
+    def _paragraph(self, text: str, style: str = "", indent: str = INDENT) -> None:
+        # An ARN that does not fit is left whole for the terminal to fold: it is there to be copied.
+        for line in textwrap.wrap(text, self._width - len(indent), break_long_words=False, break_on_hyphens=False):
+            self._console.print(Text(indent + line, style=style), soft_wrap=True)
+
+
+def facts(outcome: RungOutcome) -> str:
+    """What is worth a word beside a rung that was climbed."""
+    if outcome.result not in (Result.PASSED, Result.WARNED):
+        return ""
+    return ", ".join(outcome.evidence[name] for name in SHOWN if outcome.evidence.get(name))
+
+
+def duration(seconds: float | None) -> str:
+    """A rung's time for a person."""
     if seconds is None:
         return ""
-    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds < 9.9995 else f"{seconds:.1f} s"
 
 
-def _words(words: Explanation, console: Console) -> None:
-    _paragraph(f"{words.reason}: {words.message}", "", console)
-    _paragraph(f"Fix: {words.remedy}", "cyan", console)
-    if words.runbook:
-        _paragraph(f"See: {words.runbook}", "dim", console)
-
-
-def _paragraph(text: str, style: str, console: Console) -> None:
-    # An ARN that does not fit is left whole for the terminal to fold: it is there to be copied.
-    lines = textwrap.wrap(text, console.width - INDENT, break_long_words=False, break_on_hyphens=False)
-    for line in lines:
-        console.print(Text(" " * INDENT + line, style=style), soft_wrap=True)
-
-
-def _summary(report: Report, console: Console) -> None:
-    bad = [SERVICE_NAMES[s.service] for s in report.services if s.failure]
-    warned = sum(len(s.warnings) for s in report.services)
-    if report.identity:
-        console.print(Text(f"as {report.identity[0]}", style="dim"), soft_wrap=True)
-    text = f"{len(bad)} of {len(report.services)} failed: {', '.join(bad)}" if bad else "Every rung passed"
-    text += f", {warned} warning{'s' if warned > 1 else ''}" if warned else ""
-    console.print(Text(f"{text}, in {report.seconds:.1f} s.", style="bold red" if bad else "bold green"))
+def summary(report: Report) -> str:
+    """The verdict in one sentence."""
+    if report.error:
+        return f"The check could not begin: {report.error}"
+    total, bad = len(report.services), [SERVICE_NAMES[s.service] for s in report.failed]
+    cut = [SERVICE_NAMES[s.service] for s in report.services if s.interrupted]
+    said = [f"{len(bad)} of {total} failed: {', '.join(bad)}"] if bad else []
+    if report.interrupted:
+        said.append(f"interrupted before the end of {', '.join(cut)}" if cut else "interrupted at the end")
+    if not said:
+        said = ["Every rung passed" if not any(s.note for s in report.services) else "Every climbed rung passed"]
+    if warned := sum(len(s.warnings) for s in report.services):
+        said.append(f"{warned} warning{'s' if warned > 1 else ''}")
+    text = f"{', '.join(said)}, in {report.seconds:.1f} s."
+    return text[0].upper() + text[1:]
