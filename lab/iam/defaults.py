@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
                 _grant(
                     world.ROLE_ARN,
                     "connectivity-test*",
-                    ["CreateIndex", "DescribeIndex", "UpdateIndex", "WriteDocument", "ReadDocument"],
+                    ["DescribeIndex", "WriteDocument", "CreateIndex"],
                 )
             ],
             ADMIN_ROLE: [_grant(f"arn:aws:iam::{world.ACCOUNT}:role/{ADMIN_ROLE}", "*", ["*"])],

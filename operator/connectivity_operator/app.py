@@ -6,6 +6,7 @@ one AWS credential chain, one client a dependency, one diagnosis. `host.Operator
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,12 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectivity_operator import trust
-from connectivity_operator.adapters.aws import AwsIdentity
+from connectivity_operator.adapters.aws import AwsIdentity, web_identity
 from connectivity_operator.adapters.embeddings import ApiKey, OpenAIEmbedder
 from connectivity_operator.adapters.kafka import Access, GroupConsumer, Membership, Prober, Producer
 from connectivity_operator.adapters.kubernetes_api import KubernetesApi
 from connectivity_operator.adapters.opensearch import OpenSearchIndex
-from connectivity_operator.adapters.postgresql import PostgresRowLog
+from connectivity_operator.adapters.postgresql import PostgresRowLog, table
 from connectivity_operator.diagnosis import catalogue
 from connectivity_operator.diagnosis.catalogue import Explanation
 from connectivity_operator.diagnosis.embeddings import EmbeddingsLadder
@@ -34,6 +35,7 @@ from connectivity_operator.diagnosis.probes import Probes
 from connectivity_operator.diagnosis.proxy import proxy_for
 from connectivity_operator.duty import Order
 from connectivity_operator.errors import DependencyError
+from connectivity_operator.permissions import Demand, Privileges, privileges
 from connectivity_operator.pipeline.budget import Budget
 from connectivity_operator.pipeline.pace import Pace
 from connectivity_operator.pipeline.pipeline import Pipeline
@@ -226,6 +228,20 @@ def _rows(settings: Settings, aws: AwsIdentity) -> PostgresRowLog | None:
 def kubernetes_api(settings: Settings) -> KubernetesApi:
     """The API server for statuses and events (`ports.ResourceApi`) and for the uninstallation, once entered."""
     return KubernetesApi(component=settings.operator_name)
+
+
+async def watched_resources(settings: Settings) -> list[Mapping[str, Any]]:
+    """Every ConnectivityTest that this operator watches, as the API server has it. Raises `ApiServerError`."""
+    async with kubernetes_api(settings) as api:
+        return await api.resources(settings.watch_namespaces, settings.watch_label_selector)
+
+
+def least_privileges(
+    settings: Settings, demand: Demand, told: Mapping[str, str], left_out: tuple[str, ...] = ()
+) -> Privileges:
+    """What must be granted; who it is for says ``told`` and, where that is silent, this process's environment."""
+    facts = {**web_identity.evidence(os.environ), **web_identity.service_account(os.environ)}
+    return privileges(settings, demand, {**facts, **told}, table=table.CREATE, left_out=left_out)
 
 
 NewPipeline = Callable[[Order, Status, Callable[[], None], Pace], Pipeline]

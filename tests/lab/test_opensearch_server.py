@@ -20,7 +20,7 @@ from lab.iam import control as iam
 from lab.iam.control import Issued
 from lab.opensearch import admin, control
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account", "healthy")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("healthy")]
 
 INDEX = "connectivity-test-gateway"
 ENDPOINT = f"https://{world.OPENSEARCH[0]}"
@@ -43,11 +43,18 @@ MAPPING = {
 }
 
 
+EVERYTHING = ["CreateIndex", "DescribeIndex", "UpdateIndex", "WriteDocument", "ReadDocument"]
+"""What a data access policy can give on an index, but for its deletion."""
+
+
 @pytest.fixture
-def healthy(lab: object) -> Iterator[None]:
-    """No injected answer and no index, before and after."""
+def healthy(account: None) -> Iterator[None]:
+    """No injected answer and no index, before and after; the operator's role may also read, and update mappings."""
     control.reset()
     admin.delete_index(INDEX)
+    (grant,) = iam.get_state()["data_access_policies"]["connectivity-test"]
+    rules = [{**rule, "Permission": [f"aoss:{name}" for name in EVERYTHING]} for rule in grant["Rules"]]
+    iam.patch_state({"data_access_policies": {"connectivity-test": [{**grant, "Rules": rules}]}})
     yield
     control.reset()
     admin.delete_index(INDEX)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import pytest
 
 from connectivity_operator import conditions, logs
 from connectivity_operator.adapters.postgresql import table
-from connectivity_operator.cli import cli
+from connectivity_operator.cli import cli, permissions
 from connectivity_operator.diagnosis.catalogue import describe
 from connectivity_operator.diagnosis.kafka import msk
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome
+from connectivity_operator.permissions import Demand, Privileges, grants, privileges
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 from connectivity_operator.reports import Options, report
 from connectivity_operator.reports import json as json_report
@@ -31,22 +33,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "connectivity_operator"
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-PLACEHOLDERS = {
-    "<region>": world.REGION,
-    "<account>": world.ACCOUNT,
-    "<cluster name>": "demo",
-    "<cluster uuid>": world.CLUSTER_UUID,
-    "<resource id>": world.DB_RESOURCE_ID,
-    "<database user>": world.DB_USER,
-    "<collection id>": world.COLLECTION_ID,
-    "<collection>": world.COLLECTION_NAME,
-    "<role>": world.ROLE_NAME,
-    "<issuer>": provider_id(world.KUBERNETES_ISSUER),
-    "<namespace>": world.OPERATOR_NAMESPACE,
-    "<service account>": world.OPERATOR_SERVICE_ACCOUNT,
-}
-"""What stands for what in the README's policies."""
 
 
 def section(text: str, title: str) -> str:
@@ -170,23 +156,69 @@ def test_the_tree_is_the_real_one() -> None:
 
 # ── permissions and the table ────────────────────────────────────────────────────────────────────────
 def policy(name: str) -> Any:
-    """The policy after the mark of that name, with the lab's names in place of the placeholders."""
-    text = code_blocks(README.split(f"<!-- policy: {name} -->\n", 1)[1], "json")[0]
-    for placeholder, value in PLACEHOLDERS.items():
-        text = text.replace(placeholder, value)
-    return json.loads(text)
+    """The policy after the mark of that name."""
+    return json.loads(code_blocks(README.split(f"<!-- policy: {name} -->\n", 1)[1], "json")[0])
 
 
-@pytest.mark.parametrize("service", ["kafka", "postgresql", "opensearch"])
-def test_the_iam_policies_are_those_that_the_lab_enforces(service: str) -> None:
-    """All tests against the lab run under these policies: they are enough, and say what is needed exactly."""
-    assert policy(service) == defaults.operator_policies()[service]
+def printed(settings: Settings, facts: Mapping[str, str] | None = None) -> Privileges:
+    """What the command that the README names prints."""
+    (line,) = [block for block in code_blocks(README, "console") if "permissions --create" in block]
+    arguments = shlex.split(line.replace("\\\n", " "))[2:]
+    with permissions.permissions.make_context("permissions", arguments) as context:
+        asked = context.params
+    topics, indices = tuple(sorted(asked["topics"])), tuple(sorted(asked["indices"]))
+    demand = Demand("the README", topics, indices, create=asked["create"], send=asked["send"])
+    return privileges(settings, demand, facts or {}, table=table.CREATE)
 
 
-def test_the_trust_and_data_access_policies_are_the_labs() -> None:
-    """The same for who may assume the role, and for the second lock of OpenSearch Serverless."""
-    assert policy("trust") == defaults.trust(world.OPERATOR_SERVICE_ACCOUNT)
-    assert policy("data access") == defaults.document()["data_access_policies"]["connectivity-test"]
+def test_the_policies_are_those_that_the_command_prints() -> None:
+    """The README and the program say the same."""
+    found = printed(Settings())
+    assert policy("iam") == found.identity_policy
+    assert policy("trust") == found.web_identity
+    assert policy("pod identity") == found.pod_identity
+    assert policy("data access") == found.data_access
+
+
+def test_the_policies_are_those_that_the_lab_enforces() -> None:
+    """All tests against the lab run under them: with the lab's names in them they are the operator's role there."""
+    settings = Settings(
+        aws_region=world.REGION,
+        kafka_cluster_arn=world.CLUSTER_ARN,
+        postgres_resource_id=world.DB_RESOURCE_ID,
+        postgres_user=world.DB_USER,
+        opensearch_endpoint=f"https://{world.OPENSEARCH[0]}",
+        opensearch_collection_name=world.COLLECTION_NAME,
+    )
+    subject = f"system:serviceaccount:{world.OPERATOR_NAMESPACE}:{world.OPERATOR_SERVICE_ACCOUNT}"
+    issuer = provider_id(world.KUBERNETES_ISSUER)
+    found = printed(settings, {"role_arn": world.ROLE_ARN, "issuer_host": issuer, "subject": subject})
+    enforced = [s for document in defaults.operator_policies().values() for s in document["Statement"]]
+    assert found.identity_policy
+    assert allowed(found.identity_policy["Statement"]) == allowed(enforced)
+    assert found.web_identity == defaults.trust(world.OPERATOR_SERVICE_ACCOUNT)
+    assert found.data_access == defaults.document()["data_access_policies"]["connectivity-test"]
+
+
+def allowed(statements: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Each action with each of its resources, however they are put into statements."""
+    pairs = set()
+    for statement in statements:
+        actions, resources = (
+            [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
+        )
+        pairs |= {(action, resource) for action in actions for resource in resources}
+    return pairs
+
+
+def test_the_grants_are_those_that_the_command_prints() -> None:
+    """The first block with the right to create the table, the second one without."""
+    first, second = (
+        " ".join(re.sub(r"--.*", "", block).split()) for block in code_blocks(section(README, "The database"), "sql")
+    )
+    for create, blocks in ((True, first), (False, first + second)):
+        sql = grants.statements(Settings(), Demand("", create=create), table.CREATE)
+        assert [s.statement for s in sql if " ".join(s.statement.split()) not in blocks] == []
 
 
 def test_the_table_is_the_one_that_the_operator_creates() -> None:

@@ -120,13 +120,23 @@ class KubernetesApi:
         ``patch`` on ``connectivitytests``. Without the CRD there is nothing to release. Raises `ApiServerError`.
         """
         released = []
-        for namespace in namespaces or (None,):
-            for found in await self._resources(namespace, label_selector):
-                metadata = found["metadata"]
-                if finalizer in (metadata.get("finalizers") or ()) and ours(found):
-                    await self._release(metadata, finalizer)
-                    released.append(f"{metadata['namespace']}/{metadata['name']}")
+        for found in await self.resources(namespaces, label_selector):
+            metadata = found["metadata"]
+            if finalizer in (metadata.get("finalizers") or ()) and ours(found):
+                await self._release(metadata, finalizer)
+                released.append(f"{metadata['namespace']}/{metadata['name']}")
         return released
+
+    async def resources(
+        self, namespaces: Sequence[str] = (), label_selector: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        """All resources of ``namespaces`` (none: of the cluster) with these labels; none where there is no CRD.
+
+        Needs ``list`` on ``connectivitytests``. Raises `ApiServerError`.
+        """
+        return [
+            found for namespace in namespaces or (None,) for found in await self._resources(namespace, label_selector)
+        ]
 
     async def running_pods(self, namespace: str, label_selector: str) -> list[str]:
         """Names of the Pods that have not ended, those in deletion included. Needs ``list`` on ``pods``."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 TOKEN_FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"  # noqa: S105 (a variable's name)
 ROLE_VARIABLE = "AWS_ROLE_ARN"
+POD_IDENTITY_FILE_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+API_SERVER_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105
 
 _ROLE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
 
@@ -30,6 +32,20 @@ def evidence(environ: Mapping[str, str]) -> dict[str, str]:
         facts["path"] = path
         facts.update(claims(Path(path)))
     return facts
+
+
+def service_account(environ: Mapping[str, str]) -> dict[str, str]:
+    """``issuer_host`` and ``subject`` of the Pod's own ServiceAccount, from the first of its tokens that is there.
+
+    Of Pod Identity, and the one for the API server: it is there before any role is given to the Pod, and on EKS its
+    issuer is the same.
+    """
+    files = (environ.get(TOKEN_FILE_VARIABLE), environ.get(POD_IDENTITY_FILE_VARIABLE), API_SERVER_TOKEN_FILE)
+    for file in filter(None, files):
+        found = claims(Path(file))
+        if "subject" in found:
+            return {name: found[name] for name in ("issuer_host", "subject") if name in found}
+    return {}
 
 
 def claims(token_file: Path) -> dict[str, str]:
