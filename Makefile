@@ -26,7 +26,7 @@ down:  ## stop the lab and the operator; nothing is left running
 	$(BIN)/python -m lab down
 
 .PHONY: demo
-demo: up  ## the main job, end to end: operator, a resource, ten messages, what came of them
+demo: up  ## the main job, end to end: the operator in a Pod, a resource, ten messages, what came of them
 	$(BIN)/python -m lab demo
 
 .PHONY: test

@@ -174,11 +174,12 @@ def _by_name(switch: Callable[[Iterable[str]], None], names: tuple[str, ...]) ->
 
 
 @main.command()
-def demo() -> None:
+@click.option("--process", is_flag=True, help="Run the operator from the checkout: no image, no Pod.")
+def demo(process: bool) -> None:
     """Show the main job: the operator, a resource, ten messages, and what came of them (needs `up`)."""
     from lab import demo as show  # loads the embedding model
 
-    show.run()
+    show.run(process=process)
 
 
 @main.command()

@@ -1,18 +1,21 @@
-"""The main job as a user does it: an operator, a resource, ten messages, and what came of them.
+"""The main job as a user does it: install the operator, apply a resource, send ten messages, see what came of them.
 
 Every step shows the command that a person would type. Everything is left running.
 """
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from lab import operator_env, paths, world
+from lab import installation, operator_env, paths, world
 from lab.openai.embedding import Embedder
 from lab.openai.models import MODELS
 from lab.opensearch import admin as opensearch
@@ -43,12 +46,18 @@ QUESTIONS = {
 """A question -> the message that is the right nearest neighbour."""
 
 
-def run() -> None:
-    """Show the main job end to end; raises `PartError` naming what did not come."""
-    _step("start the operator, under its own ServiceAccount", "connectivity-operator run")
-    operator = Operator()
-    operator.stop()
-    operator.start()
+HELM = f"helm upgrade --install operator {installation.CHART} --dependency-update --wait -f …"
+
+
+def run(*, process: bool = False) -> None:
+    """Show the main job end to end; raises `PartError` naming what did not come.
+
+    ``process``: the operator is not built and installed, but runs from the checkout, as a process.
+    """
+    if process:
+        _start()
+    else:
+        _install()
 
     _step("apply a resource", f"kubectl apply -f {SAMPLE}")
     resource = Resource(NAME, [TOPIC], INDEX)
@@ -58,9 +67,10 @@ def run() -> None:
     until(lambda: resource.condition("Ready")[0] == "True", limit=60, what="Ready")
     _show("get", "connectivitytests")
 
-    _step("send ten messages with the operator's own IAM login", f"connectivity-operator send {TOPIC} TEXT…")
-    places = _send()
-    click.echo("\n".join(places))
+    send = ["connectivity-operator", "send", TOPIC]
+    typed = " ".join(send if process else ["kubectl", "exec", f"deployment/{installation.DEPLOYMENT}", "--", *send])
+    _step("send ten messages with the operator's own IAM login", f"{typed} TEXT…")
+    click.echo((_send_from_here() if process else installation.execute(*send, *MESSAGES)).strip())
 
     _step("see the resource verified end to end", "kubectl get connectivitytests")
     until(lambda: resource.status["pipeline"]["logged"] == len(MESSAGES), limit=60, what="ten logged messages")
@@ -72,7 +82,42 @@ def run() -> None:
 
     _step("ask the index", "k-NN search with the same embedding model")
     _ask(resource)
-    _farewell()
+    _farewell(process=process)
+
+
+def _install() -> None:
+    _step("build the operator's image, and load it into the node", "buildah build .")
+    with _telling():
+        image = installation.prepare()
+    click.echo(image)
+
+    _step("install the operator under its own ServiceAccount, with its IAM role", HELM)
+    installation.install(image)
+    _show("get", "pods", "-l", installation.PODS)
+
+
+def _start() -> None:
+    _step("start the operator, under its own ServiceAccount", "connectivity-operator run")
+    installation.remove()
+    operator = Operator()
+    operator.stop()
+    operator.start()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """What takes long the first time says so."""
+    logger, handler = logging.getLogger("lab"), logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s …"))
+    level, logger.propagate = logger.level, False
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = True
 
 
 def _ask(resource: Resource) -> None:
@@ -93,14 +138,14 @@ def _ask(resource: Resource) -> None:
     click.echo(f"and each of the {len(MESSAGES)} messages is its own nearest neighbour")
 
 
-def _send() -> list[str]:
+def _send_from_here() -> str:
     wrapped, environment = operator_env.command(
         [sys.executable, "-m", "connectivity_operator", "send", TOPIC, *MESSAGES]
     )
     result = subprocess.run(wrapped, env=environment, capture_output=True, text=True, timeout=60, check=False)
     if result.returncode:
         raise PartError(f"send failed:\n{result.stderr.strip()}")
-    return result.stdout.splitlines()
+    return result.stdout
 
 
 def _rows() -> None:
@@ -121,13 +166,18 @@ def _step(what: str, command: str) -> None:
     click.secho(f"   $ {command}", dim=True)
 
 
-def _farewell() -> None:
+def _farewell(*, process: bool) -> None:
     lab = "python -m lab"
+    space = f"-n {world.OPERATOR_NAMESPACE}"
+    logs = "logs -f operator" if process else f"kubectl {space} logs -f deployment/{installation.DEPLOYMENT}"
+    ladders = f"run -- connectivity-operator check --topic {TOPIC} --index {INDEX}"
+    if not process:
+        ladders = f"helm test {installation.RELEASE} {space} --logs"
     click.secho("\nEverything is left running. Look around (in .venv/bin):", bold=True)
     for command, what in (
-        (f"{lab} kubectl -n {world.OPERATOR_NAMESPACE} describe ctest {NAME}", "the status with causes and remedies"),
-        (f"{lab} logs -f operator", "what the operator does, step by step"),
-        (f"{lab} run -- connectivity-operator check --topic {TOPIC} --index {INDEX}", "the ladders, once"),
+        (f"{lab} kubectl {space} describe ctest {NAME}", "the status with causes and remedies"),
+        (f"{lab} {logs}", "what the operator does, step by step"),
+        (f"{lab} {ladders}", "the ladders, once"),
         (f"{lab} stop postgresql   (start …)", "take a dependency away and watch the columns"),
         ("make down", "stop everything"),
     ):

@@ -31,7 +31,7 @@ def environment(identity: Identity = OPERATOR) -> dict[str, str]:
     identities.ensure(identity)
     if not OPENAI_KEY_FILE.exists() or OPENAI_KEY_FILE.read_text() != openai.API_KEY:
         access.write_private(OPENAI_KEY_FILE, openai.API_KEY)
-    return switched_on.applied_to({**_identity(identity), **_endpoints()})
+    return switched_on.applied_to({**_identity(identity), **endpoints()})
 
 
 def command(
@@ -66,7 +66,7 @@ def _identity(identity: Identity) -> dict[str, str]:
     }
 
 
-def _endpoints() -> dict[str, str]:
+def endpoints() -> dict[str, str]:
     """What the chart's values say in production."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": ",".join(f"{name}:9098" for name, _ in world.BROKERS.values()),

@@ -69,6 +69,11 @@ OPENAI_SECRET_NAME = "connectivity-test/openai"
 # ── Kubernetes ───────────────────────────────────────────────────────────────────────────────────────
 OPERATOR_NAMESPACE = "connectivity"
 OPERATOR_SERVICE_ACCOUNT = "operator"
+"""Of the operator as a process: the lab makes it."""
+
+CHART_SERVICE_ACCOUNT = "connectivity-operator"
+"""Of the operator as a Pod: the chart makes it. Both have the same role."""
+
 TOKEN_AUDIENCE = "sts.amazonaws.com"
 
 # ── Kafka topics that `lab up` makes ─────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab import operator_env, parts, processes, runner
+from lab import installation, operator_env, parts, processes, runner
 from lab.progress import Lines
 
 
@@ -23,6 +23,8 @@ def lab(request: pytest.FixtureRequest) -> None:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         runner.up(parts.with_needs(wanted.split(",") if wanted else parts.BY_DEFAULT), Lines(sys.stderr))
+        if processes.find("kubernetes-apiserver"):
+            installation.remove()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,10 @@ def document() -> dict[str, Any]:
     """The default state, as JSON."""
     return {
         "roles": {
-            world.ROLE_NAME: {"trust": trust(world.OPERATOR_SERVICE_ACCOUNT), "policies": operator_policies()},
+            world.ROLE_NAME: {
+                "trust": trust(world.OPERATOR_SERVICE_ACCOUNT, world.CHART_SERVICE_ACCOUNT),
+                "policies": operator_policies(),
+            },
             ADMIN_ROLE: {
                 "trust": trust(ADMIN_ROLE),
                 "policies": {"everything": _policy(_allow("Everything", "*", "*"))},
@@ -62,9 +65,10 @@ def operator_policies() -> dict[str, Any]:
     }
 
 
-def trust(service_account: str, *, namespace: str = world.OPERATOR_NAMESPACE) -> dict[str, Any]:
-    """The trust policy that lets one service account of the lab's cluster assume a role (IRSA)."""
+def trust(*service_accounts: str, namespace: str = world.OPERATOR_NAMESPACE) -> dict[str, Any]:
+    """The trust policy that lets service accounts of the lab's cluster assume a role (IRSA)."""
     provider = provider_id(world.KUBERNETES_ISSUER)
+    subjects = [f"system:serviceaccount:{namespace}:{name}" for name in service_accounts]
     return _policy(
         {
             "Effect": "Allow",
@@ -72,7 +76,7 @@ def trust(service_account: str, *, namespace: str = world.OPERATOR_NAMESPACE) ->
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {
                 "StringEquals": {
-                    f"{provider}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+                    f"{provider}:sub": subjects if len(subjects) > 1 else subjects[0],
                     f"{provider}:aud": world.TOKEN_AUDIENCE,
                 }
             },

@@ -37,7 +37,10 @@ def archive() -> Path:
 
 def load() -> str:
     """Bring the image of this checkout to the node, and remove those of earlier states; its name and tag."""
-    images.load(archive())
+    made = archive()
+    if reference() not in images.present():
+        log.info("loading it into the node")
+    images.load(made)
     images.remove(name for name in images.present() if name.startswith(f"{NAME}:") and name != reference())
     return reference()
 

@@ -193,6 +193,7 @@ def _urgency(before: status.Status, after: status.Status) -> Urgency:
     changed = (
         shown(before) != shown(after)
         or first
+        or before.pipeline.topics != after.pipeline.topics
         or before.last_request_handled != after.last_request_handled
         or before.operator != after.operator
         or before.history != after.history

@@ -95,7 +95,7 @@ def commands(text: str, program: str) -> Iterator[list[str]]:
     """The arguments of each mention of a program, in code alone."""
     code = [*inline_code(text), *(line for block in code_blocks(text, "console") for line in block.splitlines())]
     for line in code:
-        for found in re.findall(rf"{re.escape(program)} +([^`#\n]*)", line):
+        for found in re.findall(rf"(?<!/){re.escape(program)} +([^`#\n]*)", line):
             yield found.strip().rstrip(')"').split()
 
 

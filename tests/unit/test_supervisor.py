@@ -155,6 +155,15 @@ async def test_a_healthy_resource_is_connected_and_its_pipeline_runs(world: Worl
     assert not world.pipelines[0].running
 
 
+async def test_a_topic_is_told_as_followed_at_once(world: World) -> None:
+    """After that no message is missed: who waits for it, or starts after a crash, must not wait for the counters."""
+    async with alive(world, body()):
+        await world.until(lambda: world.said() == "AllConnected")
+        world.pipelines[0].progress = replace(world.pipelines[0].progress, followed=frozenset({"orders"}))
+        world.pipelines[0].changed()
+        await world.until(lambda: world.written[-1]["pipeline"]["topics"] == ["orders"])
+
+
 async def test_stopping_is_no_news_of_the_dependencies(world: World) -> None:
     """The last write of a shutdown says what was said before, and no Event is posted for it."""
     async with alive(world, body()):
