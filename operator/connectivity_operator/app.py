@@ -123,7 +123,7 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
         aws = AwsIdentity(region=settings.aws_region, ca_files=(settings.extra_ca_file,))
         stack.push_async_callback(aws.close)
         probes = Probes(made=probed)
-        check = IdentityCheck(aws)
+        check = IdentityCheck(aws, known={**web_identity.pod(os.environ), "region": settings.aws_region or ""})
         # Asked from within other probes: with their slots it would wait for those who wait for it.
         callers = Probes(limit=1, made=probed)
         identity = partial(callers.get, ("identity",), check.climb, max_age=IDENTITY_LIFE)

@@ -109,6 +109,8 @@ def test_claims_are_read_as_iam_names_them(tmp_path: Path) -> None:
         "issuer": "https://oidc.eks.example/id/1",
         "issuer_host": "oidc.eks.example/id/1",
         "subject": "system:serviceaccount:a:b",
+        "namespace": "a",
+        "service_account": "b",
         "audience": "x",
         "expires": "2026-01-01T00:00:00Z",
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import string
+import re
+from pathlib import Path
 
 import pytest
 
-from connectivity_operator.diagnosis.catalogue import CATALOGUE, describe
-from connectivity_operator.diagnosis.catalogue.entry import Entry
+from connectivity_operator.diagnosis import catalogue
+from connectivity_operator.diagnosis.catalogue import CATALOGUE, FACTS, Entry, describe
+from connectivity_operator.diagnosis.catalogue.evidence import EVIDENCE
+from connectivity_operator.diagnosis.catalogue.words import fill, names
 from connectivity_operator.diagnosis.ladder import Failure
 from connectivity_operator.reasons import Reason, Rung, Service
 
@@ -17,14 +20,39 @@ PIPELINE_ONLY = {
 }  # fmt: skip
 """Reasons of messages and resources: never the verdict of a ladder."""
 
-EVIDENCE = {
-    "account", "address", "audience", "broker", "cluster_arn", "codec", "collection", "collection_arn", "database",
-    "dbuser_arn", "detail", "dimensions", "endpoint_region", "expected_dimensions", "expires", "group", "group_arn",
-    "host", "index", "issuer", "issuer_host", "limit", "model", "namespace", "partition", "path", "permission", "port",
-    "principal", "region", "role_arn", "service", "service_account", "sqlstate", "status", "subject", "topic",
-    "topic_arn", "user", "variable",
-}  # fmt: skip
+PROMISED = {
+    "kafka openai opensearch postgresql": """NotConfigured InvalidConfiguration NameNotResolved ResolverUnavailable
+        ConnectionRefused ConnectionTimeout ConnectionReset NetworkUnreachable TLSNotSpoken CertificateUntrusted
+        CertificateNameMismatch CertificateExpired CertificateNotYetValid TLSHandshakeFailed CertificateExpiresSoon""",
+    "identity": """NoCredentials RoleNotConfigured InvalidRoleArn WebIdentityTokenMissing WebIdentityTokenInvalid
+        WebIdentityTokenExpired TrustPolicyMismatch OIDCProviderMissing AudienceMismatch IdentityProviderUnreachable
+        STSUnreachable PodIdentityUnavailable CredentialsExpired ClockSkew StaticCredentialsInUse NodeRoleInUse
+        GlobalSTSEndpoint CredentialRefreshFailing""",
+    "identity openai opensearch": "ProxyUnreachable ProxyAuthenticationRequired ProxyRefused UnexpectedAnswer",
+    "kafka": """WrongListener ClusterAccessDenied CredentialsTooShort ConnectionRateExceeded BrokerUnreachable
+        DescribeTopicDenied TopicNotFound DescribeGroupDenied AlterGroupDenied ReadDataDenied CoordinatorUnavailable
+        LeaderUnavailable UnsupportedCompression""",
+    "postgresql": """TLSRefused IAMAuthenticationFailed IAMNotGranted LoginNotPermitted HostRejected DatabaseNotFound
+        ConnectDenied TooManyConnections DatabaseStarting ReadOnlyDatabase CreateTableDenied TableMismatch InsertDenied
+        IdentifiersExhausted StorageFull PasswordInUse""",
+    "opensearch": """APIAccessDenied SignatureRejected DataAccessDenied NetworkPolicyDenied CreateIndexDenied
+        IndexNotFound IndexClosed MappingMismatch DimensionMismatch DocumentRejected Throttled ServiceUnavailable
+        IndexAbsent""",
+    "openai": """APIKeyMissing APIKeyMalformed APIKeyInvalid ModelAccessDenied ModelNotFound RegionNotSupported
+        WrongBaseURL QuotaExhausted RateLimited InputRejected InvalidResponse DimensionMismatch RequestTimeout
+        ServiceUnavailable""",
+}
+"""Codes are part of the API: alerts and scripts name them."""
+
 ENTRIES = [pytest.param(service, entry, id=f"{service}-{reason}") for (service, reason), entry in CATALOGUE.items()]
+OPERATOR = Path(catalogue.__file__).parents[2]
+
+
+@pytest.mark.parametrize("services", PROMISED)
+def test_no_code_is_ever_lost_or_renamed(services: str) -> None:
+    """What was promised once is in the catalogue of each of its services."""
+    known = {(service.value, reason.value) for service, reason in CATALOGUE}
+    assert {(s, code) for s in services.split() for code in PROMISED[services].split()} - known == set()
 
 
 def test_every_reason_of_a_ladder_has_an_entry() -> None:
@@ -35,8 +63,18 @@ def test_every_reason_of_a_ladder_has_an_entry() -> None:
 @pytest.mark.parametrize(("service", "entry"), ENTRIES)
 def test_templates_use_known_evidence_only(service: Service, entry: Entry) -> None:
     """A misspelt name in a template would show as a placeholder for ever."""
-    used = {name for text in (entry.message, entry.remedy) for _, name, _, _ in string.Formatter().parse(text) if name}
-    assert used <= EVIDENCE
+    assert {name for text in entry.templates() for name in names(text)} <= EVIDENCE.keys()
+    assert {variant.name for variant in entry.variants} <= EVIDENCE.keys()
+
+
+def test_all_evidence_is_given_somewhere() -> None:
+    """What no rung and no adapter gives would be a placeholder for ever, too."""
+    source = "\n".join(
+        path.read_text() for path in OPERATOR.rglob("*.py") if "catalogue" not in path.parts or path.name == "ladder.py"
+    )
+    brought = {name for facts in FACTS.values() for name in facts}
+    given = {name for name in EVIDENCE if re.search(rf'"{name}"|\b{name}=|<{name}>', source)}
+    assert EVIDENCE.keys() - given - brought == set()
 
 
 @pytest.mark.parametrize(("service", "entry"), ENTRIES)
@@ -44,9 +82,40 @@ def test_every_entry_can_be_put_into_words_without_evidence(service: Service, en
     """What is not known from here is a placeholder, never an error; messages fit the schema."""
     told = describe(service, Failure(entry.reason, entry.rung), "https://runbooks.example")
     assert "{" not in told.message
+    assert "[[" not in told.message + told.remedy
     assert 0 < len(told.message) <= 512
     assert told.runbook is not None
     assert told.runbook.endswith(f"-{entry.reason.lower()}")
+
+
+@pytest.mark.parametrize(("service", "entry"), ENTRIES)
+def test_messages_are_whole_with_the_longest_evidence(service: Service, entry: Entry) -> None:
+    """Nothing is cut off, even of a role with a long path, a long group and the longest host name in use."""
+    long = {
+        "principal": "arn:aws:iam::111122223333:role/a-department/of-the-company/connectivity-test-production",
+        "host": "b-1-public.connectivity.a1b2c3.c2.kafka.eu-central-1.amazonaws.com",
+        "detail": "x" * 60,
+    }
+    for variant in ({}, *({v.name: v.values[0] if v.values else "x" * 40} for v in entry.variants)):
+        told = describe(service, Failure(entry.reason, entry.rung, {**long, **variant}))
+        assert "…" not in told.message
+
+
+def test_optional_parts_go_with_what_they_name() -> None:
+    """A sentence never ends in an empty bracket."""
+    template = "refused[[ (HTTP {status})]][[: {detail}]]."
+    assert fill(template, {}) == "refused."
+    assert fill(template, {"status": "403"}) == "refused (HTTP 403)."
+    assert fill(template, {"status": "403", "detail": "why"}) == "refused (HTTP 403): why."
+
+
+@pytest.mark.parametrize(
+    ("user", "quoted"), [("app", "app"), ("my-app", '"my-app"'), ("App", '"App"'), ('a"b', '"a""b"')]
+)
+def test_sql_of_remedies_can_be_pasted(user: str, quoted: str) -> None:
+    """PostgreSQL takes a name with a dash or capitals only in quotes."""
+    failure = Failure(Reason.IAM_NOT_GRANTED, Rung.AUTHENTICATION, {"user": user})
+    assert f"GRANT rds_iam TO {quoted};" in describe(Service.POSTGRESQL, failure).remedy
 
 
 def test_remedies_name_principal_action_and_resource() -> None:
@@ -62,6 +131,29 @@ def test_remedies_name_principal_action_and_resource() -> None:
         "for arn:aws:iam::111122223333:role/connectivity-test."
     )
     assert told.runbook is None
+
+
+@pytest.mark.parametrize("reason", [Reason.API_ACCESS_DENIED, Reason.DATA_ACCESS_DENIED, Reason.CREATE_INDEX_DENIED])
+def test_a_domain_is_not_told_about_serverless(reason: Reason) -> None:
+    """A domain of the OpenSearch Service has neither data access policies nor actions of aoss."""
+    evidence = {"signing_service": "es", "permission": "es:ESHttpPost", "principal": "arn:role", "index": "i",
+                "collection_arn": "arn:aws:es:eu-west-2:111122223333:domain/demo/*"}  # fmt: skip
+    told = describe(Service.OPENSEARCH, Failure(reason, Rung.AUTHORIZATION, evidence))
+    assert "aoss" not in told.message + told.remedy
+    assert "data access policy" not in told.message + told.remedy
+
+
+@pytest.mark.parametrize("service", [Service.KAFKA, Service.POSTGRESQL])
+def test_candidates_that_were_excluded_are_not_named(service: Service) -> None:
+    """One text of AWS for several causes: what the endpoint's name rules out is no candidate any more."""
+    reason = {
+        Service.KAFKA: Reason.CLUSTER_ACCESS_DENIED, Service.POSTGRESQL: Reason.IAM_AUTHENTICATION_FAILED,
+    }[service]  # fmt: skip
+    narrowed = describe(service, Failure(reason, Rung.AUTHENTICATION, {"endpoint_region": "eu-west-2"}))
+    wide = describe(service, Failure(reason, Rung.AUTHENTICATION, {"endpoint_region": ""}))
+    assert "one of" in wide.message
+    assert "one of" not in narrowed.message
+    assert "what is left" in narrowed.message
 
 
 def test_a_ladder_stopped_at_identity_carries_identitys_words() -> None:

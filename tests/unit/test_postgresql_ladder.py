@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from connectivity_operator.diagnosis import rds
+from connectivity_operator.diagnosis.catalogue import describe
 from connectivity_operator.diagnosis.identity import IdentityCheck
 from connectivity_operator.diagnosis.ladder import Climb
 from connectivity_operator.diagnosis.postgresql import PostgreSQLLadder
@@ -162,7 +163,7 @@ async def test_a_refused_token_for_a_name_that_is_not_rdss_says_so(authority: Au
     result = await reached(authority, database)
     assert failed(result) == (Rung.AUTHENTICATION, Reason.IAM_AUTHENTICATION_FAILED)
     assert result.failure is not None
-    assert "not RDS's own name" in result.failure.evidence["detail"]
+    assert "is an alias" in describe(Service.POSTGRESQL, result.failure).message
     assert result.failure.evidence["dbuser_arn"].endswith("/app")
 
 

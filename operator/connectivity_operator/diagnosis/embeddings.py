@@ -44,6 +44,9 @@ class EmbeddingsLadder:
         self._context = context
         self._embedder = embedder
         self._default_model = settings.openai_embedding_model
+        self._known = self._route.evidence()
+        if "operator_namespace" in settings.model_fields_set:  # else it is only a default
+            self._known["namespace"] = settings.operator_namespace
 
     def stages(self, target: Target) -> Sequence[Sequence[Section]]:
         """The connection, then the model if one is asked for."""
@@ -66,7 +69,7 @@ class EmbeddingsLadder:
         return [network.dns_step(self._route), network.tcp_step(self._route)]
 
     async def _climb(self, steps: Sequence[Step]) -> Climb:
-        return await climb(Service.OPENAI, steps, known=self._route.evidence())
+        return await climb(Service.OPENAI, steps, known=self._known)
 
     async def _check_key(self, _notes: Notes) -> None:
         self._embedder.check_key()

@@ -58,7 +58,7 @@ class Route:
 
     def hop_evidence(self) -> dict[str, str]:
         """Of the first hop: what the dns and tcp rungs are about."""
-        return self.proxy.evidence() if self.proxy else self.evidence()
+        return {**self.proxy.evidence(), "target": f"{self.host}:{self.port}"} if self.proxy else self.evidence()
 
     def unreachable(self, reason: Reason, **evidence: str) -> DependencyError:
         """The first hop cannot be reached. A proxy's reason is always ProxyUnreachable, with the cause as detail."""

@@ -81,9 +81,13 @@ class OpenSearchLadder:
             **{name: caller[name] for name in identity_rung.SHARED_EVIDENCE if name in caller},
             "region": self._settings.aws_region or "",
             "collection": self._settings.opensearch_collection_name or "",
+            "signing_service": self._settings.opensearch_service if self._settings.opensearch_use_iam_auth else "none",
         }
-        if self._name and "account" in caller:
-            facts["collection_arn"] = self._name.resource_arn(caller["partition"], caller["account"])
+        if self._name:
+            partition, account = caller.get("partition", "aws"), caller.get("account", "<account>")
+            facts["collection_arn"] = self._name.resource_arn(partition, account)
+        elif self._settings.opensearch_service == "es":
+            facts["collection_arn"] = "arn:aws:es:<region>:<account>:domain/<domain>/*"
         return facts
 
     async def _check_configuration(self, _notes: Notes) -> None:

@@ -83,6 +83,8 @@ class PostgreSQLLadder:
             "database": settings.postgres_db or "",
             "user": settings.postgres_user or "",
             "region": settings.aws_region or (self._endpoint.region if self._endpoint else ""),
+            # RDS has one text for every refused token. That the name is RDS's own, and its region ours, narrows it.
+            "endpoint_region": self._endpoint.region if self._endpoint else "",
         }
 
     async def _check_configuration(self, notes: Notes) -> None:
@@ -94,15 +96,7 @@ class PostgreSQLLadder:
     async def _log_in(self, attempt: _Attempt, notes: Notes) -> None:
         if self._settings.postgresql_use_iam_auth:
             notes.add(dbuser_arn=self._dbuser_arn(notes))
-        try:
-            await attempt.log_in()
-        except DependencyError as refusal:
-            # RDS has one text for every refused token; what can be seen from here narrows it.
-            if refusal.reason is Reason.IAM_AUTHENTICATION_FAILED and self._endpoint is None:
-                refusal.evidence["detail"] = (
-                    f"{self._route.host} is not RDS's own name, for which tokens must be signed"
-                )
-            raise
+        await attempt.log_in()
 
     def _dbuser_arn(self, notes: Notes) -> str:
         settings, endpoint = self._settings, self._endpoint

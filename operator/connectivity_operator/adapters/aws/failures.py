@@ -124,7 +124,8 @@ def _refusal(error: aws.ClientError) -> tuple[Reason, dict[str, str]]:
     if status >= 500 or status == 429 or code in ("Throttling", "ThrottlingException"):
         return Reason.SERVICE_UNAVAILABLE, {"status": str(status)}
     if code == "RegionDisabledException":
-        return Reason.STS_UNREACHABLE, {"detail": "STS is not activated in this region for the account"}
+        detail = "STS is not activated in this region for the account"
+        return Reason.STS_UNREACHABLE, {"detail": detail, "cause": "RegionDisabled"}
     if code == "SignatureDoesNotMatch" and text.startswith(_CLOCK_TEXTS):
         return Reason.CLOCK_SKEW, {}
     if error.operation_name != "AssumeRoleWithWebIdentity":
@@ -155,18 +156,23 @@ def _configuration(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
         case aws.ParamValidationError():
             return _invalid_parameter(str(_said(error, "report"))), {}
         case aws.PartialCredentialsError():
-            return Reason.NO_CREDENTIALS, {"variable": str(_said(error, "cred_var") or "")}
+            absent = str(_said(error, "cred_var") or "")
+            return Reason.NO_CREDENTIALS, {"variable": absent, "detail": f"half of a key is set, {absent} is not"}
         case aws.ProfileNotFound():
-            return Reason.NO_CREDENTIALS, {"variable": "AWS_PROFILE"}
+            return Reason.NO_CREDENTIALS, {
+                "variable": "AWS_PROFILE", "detail": "AWS_PROFILE names a profile that does not exist"
+            }  # fmt: skip
         case _:
-            return Reason.NO_CREDENTIALS, {"detail": type(error).__name__}
+            return Reason.NO_CREDENTIALS, {"detail": f"the AWS SDK's settings are wrong ({type(error).__name__})"}
 
 
 def _file(error: OSError, situation: Situation) -> tuple[Reason, dict[str, str]]:
     """A token's file cannot be read: the web identity's, or the one that Pod Identity mounts for its agent."""
     path = str(error.filename or situation.facts.get("path", ""))
     if path != situation.facts.get("path"):
-        return Reason.POD_IDENTITY_UNAVAILABLE, {"path": path}
+        return Reason.POD_IDENTITY_UNAVAILABLE, {
+            "path": path, "detail": f"the token for its agent, {path}, cannot be read"
+        }  # fmt: skip
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
     reason = Reason.WEB_IDENTITY_TOKEN_MISSING if missing else Reason.WEB_IDENTITY_TOKEN_UNREADABLE
     return reason, {"path": path, "variable": TOKEN_FILE_VARIABLE}
@@ -177,9 +183,10 @@ def _retrieval(error: aws.CredentialRetrievalError) -> tuple[Reason, dict[str, s
     if _said(error, "provider") != "container-role":
         return Reason.NO_CREDENTIALS, {"detail": f"{error.kwargs.get('provider')} gave none"}
     refused = "non 200 response" in str(_said(error, "error_msg") or "")
-    return Reason.POD_IDENTITY_UNAVAILABLE, {
-        "detail": "the agent has no credentials for this pod" if refused else "the agent does not answer"
-    }
+    if refused:
+        detail = "the agent has no credentials for this pod"
+        return Reason.POD_IDENTITY_UNAVAILABLE, {"detail": detail, "cause": "association"}
+    return Reason.POD_IDENTITY_UNAVAILABLE, {"detail": "the agent does not answer", "cause": "agent"}
 
 
 def _unreachable(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
@@ -192,7 +199,9 @@ def _unreachable(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
     cause = error.__context__ and error.__context__.args[:1]
     mismatch = isinstance(error, aws.SSLError) and "CertificateError" in repr(cause)
     reason = Reason.CERTIFICATE_NAME_MISMATCH if mismatch else network_reason(error)
-    return Reason.STS_UNREACHABLE, {**found, "detail": _NETWORK.get(reason, "the connection fails")}
+    return Reason.STS_UNREACHABLE, {
+        **found, "detail": _NETWORK.get(reason, "the connection fails"), "cause": str(reason)
+    }  # fmt: skip
 
 
 def _proxy(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:

@@ -22,8 +22,11 @@ _ROLE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):
 
 
 def evidence(environ: Mapping[str, str]) -> dict[str, str]:
-    """``role_arn``, ``partition``, ``account``, ``path`` and the token's claims, as far as each can be had."""
-    facts: dict[str, str] = {}
+    """``role_arn``, ``partition``, ``account``, ``path`` and the token's claims, as far as each can be had.
+
+    And ``namespace`` and ``service_account``, which commands of remedies name.
+    """
+    facts = pod(environ)
     if role := environ.get(ROLE_VARIABLE):
         facts["role_arn"] = role
         if parts := _ROLE_ARN.fullmatch(role):
@@ -46,6 +49,14 @@ def service_account(environ: Mapping[str, str]) -> dict[str, str]:
         if "subject" in found:
             return {name: found[name] for name in ("issuer_host", "subject") if name in found}
     return {}
+
+
+def pod(environ: Mapping[str, str]) -> dict[str, str]:
+    """``namespace`` and ``service_account`` of the Pod, as far as a token tells."""
+    subject = service_account(environ).get("subject", "").split(":")  # system:serviceaccount:<namespace>:<name>
+    if subject[:2] != ["system", "serviceaccount"] or len(subject) != 4:
+        return {}
+    return {"namespace": subject[2], "service_account": subject[3]}
 
 
 def claims(token_file: Path) -> dict[str, str]:

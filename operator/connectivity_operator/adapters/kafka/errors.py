@@ -73,10 +73,12 @@ _REASONS = {
     7: Reason.REQUEST_TIMEOUT,
     8: Reason.LEADER_UNAVAILABLE,
     9: Reason.LEADER_UNAVAILABLE,
+    10: Reason.TOO_LARGE,
     14: Reason.COORDINATOR_UNAVAILABLE,
     15: Reason.COORDINATOR_UNAVAILABLE,
     16: Reason.COORDINATOR_UNAVAILABLE,
     17: Reason.TOPIC_NOT_FOUND,  # a name that no topic can have
+    18: Reason.TOO_LARGE,
     19: Reason.LEADER_UNAVAILABLE,  # too few replicas in sync
     20: Reason.LEADER_UNAVAILABLE,
     22: Reason.COORDINATOR_UNAVAILABLE,  # 22, 25, 27: the group has moved on without us

@@ -77,7 +77,10 @@ class OpenSearchIndex:
         self._service = service
         self._timeout = timeout
         self._write_timeout = write_timeout
-        self._evidence = _known(url.hostname or "", url.port or 443, region)
+        self._evidence = {
+            **_known(url.hostname or "", url.port or 443, region),
+            "signing_service": service if credentials else "none",
+        }
         self._credentials = credentials
         self._signature = Signature(region=region or "", service=service) if credentials else None
         self._route = Route(ca_bundle, self._signature, proxy)

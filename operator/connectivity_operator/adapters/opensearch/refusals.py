@@ -87,6 +87,8 @@ def refusal(
         facts["detail"] = signature or "the service says that it is not valid for this request"
     elif _SAFE_TYPE.fullmatch(error.type):
         facts["detail"] = error.type
+    if reason is Reason.INVALID_CONFIGURATION:
+        facts["variable"] = "spec.index"
     if reason is Reason.CREDENTIALS_EXPIRED:
         rung = Rung.IDENTITY
     kind = ContentRefused if reason is Reason.DOCUMENT_REJECTED else DependencyError

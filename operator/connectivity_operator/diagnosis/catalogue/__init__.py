@@ -1,7 +1,7 @@
 """The catalogue: what each (service, reason) means, which rung and flip class it has, and the remedy.
 
-One data module a service; this one looks up and puts into words. Texts are templates over evidence; what is not
-known from here becomes a readable ``<placeholder>``. Messages hold nothing that changes by itself (no request
+One data module a service; this one looks up and puts into words. Texts are templates over evidence (`words`); what is
+not known from here becomes a readable ``<placeholder>``. Messages hold nothing that changes by itself (no request
 ids, times or latencies), remedies can be pasted.
 """
 
@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connectivity_operator.diagnosis.catalogue import identity, kafka, network, openai, opensearch, postgresql
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
+from connectivity_operator.diagnosis.catalogue.words import message_and_remedy
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.diagnosis.ladder import Failure
 from connectivity_operator.reasons import Reason, Rung, Service
 from connectivity_operator.status import clip
 
-__all__ = ["CATALOGUE", "Entry", "Explanation", "Healer", "describe", "kind_of", "lookup"]
+__all__ = [
+    "CATALOGUE", "SERVICE_NAMES", "Entry", "Explanation", "Healer", "Variant", "anchor", "describe", "kind_of",
+    "lookup",
+]  # fmt: skip
 
 CATALOGUE: Mapping[tuple[Service, Reason], Entry] = {
     **{(Service.IDENTITY, e.reason): e for e in identity.ENTRIES},
@@ -71,36 +75,32 @@ def kind_of(service: Service, failure: Failure) -> Kind:
 
 def describe(service: Service, failure: Failure, runbooks_url: str | None = None) -> Explanation:
     """A failure in words: message of at most 512 characters, remedy, and a link when the operator has one."""
-    entry = lookup(service, failure)
-    evidence = _Evidence(failure.evidence, service)
-    owner = _owner(service, failure)
+    message, remedy = message_and_remedy(lookup(service, failure), {**FACTS[service], **failure.evidence})
     return Explanation(
         reason=failure.reason,
         rung=failure.rung,
-        message=clip(entry.message.format_map(evidence)),
-        remedy=entry.remedy.format_map(evidence),
-        runbook=f"{runbooks_url}#{owner}-{failure.reason.lower()}" if runbooks_url else None,
+        message=clip(message),
+        remedy=remedy,
+        runbook=f"{runbooks_url}#{anchor(_owner(service, failure), failure.reason)}" if runbooks_url else None,
     )
 
 
-class _Evidence(dict[str, str]):
-    """Evidence for a template; a fact that is not known becomes a placeholder a person can fill."""
-
-    def __init__(self, evidence: Mapping[str, str], service: Service) -> None:
-        super().__init__({k: v for k, v in evidence.items() if v})
-        self.setdefault("service", SERVICE_NAMES[service])
-
-    def __missing__(self, key: str) -> str:
-        return PLACEHOLDERS.get(key, f"<{key.replace('_', ' ')}>")
+def anchor(service: Service, reason: Reason) -> str:
+    """The id of an entry in docs/runbooks.md."""
+    return f"{service}-{reason.lower()}"
 
 
-PLACEHOLDERS = {
-    "partition": "aws",
-    "audience": "sts.amazonaws.com",
-    "principal": "<role ARN of the operator>",
-    "role_arn": "<role ARN of the operator>",
-    "cluster_arn": "arn:aws:kafka:<region>:<account>:cluster/<cluster name>/<cluster uuid>",
-    "collection_arn": "arn:aws:aoss:<region>:<account>:collection/<collection id>",
-    "dbuser_arn": "arn:aws:rds-db:<region>:<account>:dbuser:<resource id>/<user>",
+_PLACES = {
+    Service.IDENTITY: ("AWS_REGION", "443"),
+    Service.KAFKA: ("KAFKA_BOOTSTRAP_SERVERS", "9098"),
+    Service.OPENAI: ("OPENAI_BASE_URL", "443"),
+    Service.OPENSEARCH: ("OPENSEARCH_ENDPOINT", "443"),
+    Service.POSTGRESQL: ("POSTGRES_HOST", "5432"),
 }
-"""Placeholders that a plain name would not explain."""
+"""The setting that says where a service is, and the port that it has on AWS."""
+
+FACTS = {
+    service: {"service": SERVICE_NAMES[service], "setting": setting, "usual_port": port}
+    for service, (setting, port) in _PLACES.items()
+}
+"""Evidence that a service brings by itself."""

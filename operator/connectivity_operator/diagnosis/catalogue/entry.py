@@ -22,14 +22,34 @@ class Healer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """Other words for the same reason, where the evidence ``name`` is one of ``values`` (none given: is known at all).
+
+    None: the entry's own words stand.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    message: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One reason of one service."""
+    """One reason of one service. Texts are templates over evidence (`words`)."""
 
     reason: Reason
     rung: Rung
     kind: Kind
     healer: Healer
     message: str
-    """What was seen, as a template over evidence."""
+    """What was seen."""
     remedy: str
-    """What to do, as a template over evidence; can be pasted."""
+    """What to do; can be pasted."""
+    variants: tuple[Variant, ...] = ()
+    """The first one that fits wins."""
+
+    def templates(self) -> tuple[str, ...]:
+        """Every text of it."""
+        others = (text for variant in self.variants for text in (variant.message, variant.remedy) if text)
+        return (self.message, self.remedy, *others)

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
+
+_SECURITY_GROUP = (
+    "aws ec2 authorize-security-group-ingress --group-id <security group of the brokers> --protocol tcp --port {port} "
+    "--source-group <security group of the pod or node>"
+)
 
 ENTRIES = (
     Entry(
         Reason.WRONG_LISTENER, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
         "{host}:{port} is a Kafka listener, but not the one for IAM.",
-        "Set KAFKA_BOOTSTRAP_SERVERS to the cluster's IAM bootstrap string: port 9098 (9198 from outside the VPC).",
+        "Set KAFKA_BOOTSTRAP_SERVERS to what this prints (port 9098; from outside the VPC 9198, "
+        "BootstrapBrokerStringPublicSaslIam): aws kafka get-bootstrap-brokers --cluster-arn {cluster_arn} "
+        "--query BootstrapBrokerStringSaslIam --output text",
+        (
+            Variant(
+                "protocol", ("SSL", "PLAINTEXT"),
+                message="{host}:{port} is a Kafka listener, but not one for KAFKA_SECURITY_PROTOCOL={protocol}: it "
+                "wants TLS or a login.",
+                remedy="Set KAFKA_SECURITY_PROTOCOL to what that listener speaks (MSK with IAM: SASL_SSL, port 9098), "
+                "or KAFKA_BOOTSTRAP_SERVERS to a listener for {protocol}.",
+            ),
+        ),
     ),
     Entry(
         Reason.CLUSTER_ACCESS_DENIED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
         "The broker refuses the login of {principal}: Access denied. From here that is one of: no "
-        "kafka-cluster:Connect, an explicit deny, or a signature for another region ({region}).",
+        "kafka-cluster:Connect on the cluster, an explicit deny, or a cluster in another region than {region}, for "
+        "which logins are signed (the broker's name does not tell its region).",
         "Allow kafka-cluster:Connect on {cluster_arn} for {principal}; check that AWS_REGION ({region}) is the region "
-        "of the cluster.",
+        "of the cluster, and that no policy, permissions boundary or SCP denies it.",
+        (
+            Variant(
+                "endpoint_region",
+                message="The broker refuses the login of {principal}: Access denied. The region of the signature "
+                "({region}) is the broker's, so what is left is: no kafka-cluster:Connect on the cluster, or an "
+                "explicit deny.",
+                remedy="Allow kafka-cluster:Connect on {cluster_arn} for {principal}; if that is allowed, look for a "
+                "deny in its policies, its permissions boundary, SCPs and the cluster's own policy.",
+            ),
+        ),
     ),
     Entry(
         Reason.CREDENTIALS_TOO_SHORT, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.TIME,
         "The broker refuses the login: the credentials are about to expire.",
-        "Passes with the next renewal; if it lasts, raise the role's maximum session duration.",
+        "Passes with the next renewal; if it lasts, raise the role's maximum session duration: aws iam update-role "
+        "--role-name <role name> --max-session-duration 3600",
     ),
     Entry(
         Reason.CONNECTION_RATE_EXCEEDED, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.AWS,
@@ -31,8 +59,28 @@ ENTRIES = (
     ),
     Entry(
         Reason.BROKER_UNREACHABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.NETWORK,
-        "Bootstrap works, but broker {broker}, which is needed for {topic}, cannot be reached.",
-        "Open the port of {broker} for every broker of the cluster in the security groups, and check its name in DNS.",
+        "Bootstrap works, but broker {broker}, which is needed for {topic}, cannot be reached[[ ({detail})]].",
+        f"Open TCP port {{port}} for every broker of the cluster, not only the bootstrap ones: {_SECURITY_GROUP}",
+        (
+            Variant(
+                "detail", ("NameNotResolved", "ResolverUnavailable"),
+                remedy="The broker's advertised name {host} must resolve in the pod: use the VPC's own DNS, or "
+                "associate the private hosted zone of the brokers with the pod's VPC.",
+            ),
+            Variant(
+                "detail", ("ConnectionRefused", "ConnectionReset"),
+                remedy="Look whether the broker is up (aws kafka list-nodes --cluster-arn {cluster_arn}) and whether "
+                "{host}:{port}, which it advertises, is its address for this network.",
+            ),
+            Variant(
+                "detail",
+                (
+                    "CertificateUntrusted", "CertificateNameMismatch", "CertificateExpired", "CertificateNotYetValid",
+                    "TLSNotSpoken", "TLSHandshakeFailed",
+                ),
+                remedy="The broker is there, but TLS with it fails: connectivity-operator explain kafka {detail}",
+            ),
+        ),
     ),
     Entry(
         Reason.DESCRIBE_TOPIC_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
@@ -42,7 +90,8 @@ ENTRIES = (
     Entry(
         Reason.TOPIC_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "Topic {topic} does not exist.",
-        "Create topic {topic} (MSK does not create topics by itself) or correct spec.topics.",
+        "Create topic {topic} (MSK does not create topics by itself): kafka-topics.sh --bootstrap-server <bootstrap "
+        "servers> --command-config client.properties --create --topic {topic}  Or correct spec.topics.",
     ),
     Entry(
         Reason.DESCRIBE_GROUP_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
@@ -76,12 +125,12 @@ ENTRIES = (
     ),
     Entry(
         Reason.LEADER_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "A partition of topic {topic} has no leader.",
+        "A partition of topic {topic} has no leader[[ (number {topic_partition})]].",
         "Usually passes after a broker's restart; if it lasts, look at the cluster's brokers and the topic's replicas.",
     ),
     Entry(
         Reason.UNSUPPORTED_COMPRESSION, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
-        "Messages of topic {topic} are compressed in a way that cannot be read here ({codec}).",
+        "Messages of topic {topic} are compressed in a way that cannot be read here[[ ({codec})]].",
         "Produce with gzip, snappy, lz4 or zstd.",
     ),
     Entry(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
 
@@ -19,12 +19,20 @@ ENTRIES = (
         Reason.INVALID_CONFIGURATION, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
         "{variable} cannot be right: {detail}.",
         "Correct {variable} in the operator's environment (the chart's values) and restart the operator.",
+        (
+            Variant("variable", ("spec.index",), remedy="Correct spec.index: {service} does not take that name."),
+            Variant(
+                "endpoint_region",
+                remedy="Set AWS_REGION={endpoint_region} in the operator's environment (the chart's values) and "
+                "restart the operator; or correct {setting}.",
+            ),
+        ),
     ),
     Entry(
         Reason.NAME_NOT_RESOLVED, Rung.DNS, Kind.TRANSIENT, Healer.NETWORK,
         "The name {host} does not resolve from the pod.",
-        "Check the spelling and region of {host}. A private endpoint needs the VPC's own DNS: enableDnsHostnames and "
-        "enableDnsSupport on the VPC, private DNS on the VPC endpoint.",
+        "Check the spelling and region of {host} in {setting}. A private endpoint needs the VPC's own DNS: "
+        "enableDnsSupport and enableDnsHostnames on the VPC, private DNS on the VPC endpoint.",
     ),
     Entry(
         Reason.RESOLVER_UNAVAILABLE, Rung.DNS, Kind.TRANSIENT, Healer.NETWORK,
@@ -35,43 +43,46 @@ ENTRIES = (
     Entry(
         Reason.CONNECTION_REFUSED, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
         "{host}:{port} refuses connections: the host is reachable, but nothing listens on that port.",
-        "Check the port (MSK IAM 9098, PostgreSQL 5432, HTTPS 443) and that the service on {host} is running.",
+        "Check the port in {setting} ({service} listens on {usual_port}) and that the service on {host} is running.",
     ),
     Entry(
         Reason.CONNECTION_TIMEOUT, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
-        "No answer from {host}:{port} within {limit} s.",
-        "Open port {port} from the pod's security group to that of {host} (egress there, ingress here); then check "
-        "NetworkPolicies, network ACLs and routes.",
+        "No answer from {host}:{port}[[ within {limit} s]].",
+        "Open TCP port {port} to {host}: aws ec2 authorize-security-group-ingress --group-id <security group of the "
+        "target> --protocol tcp --port {port} --source-group <security group of the pod or node>  and egress of the "
+        "latter on the same port; then check NetworkPolicies, network ACLs and routes.",
     ),
     Entry(
         Reason.CONNECTION_RESET, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
         "{host}:{port} accepts the connection and closes it at once.",
         "Look for a load balancer without a healthy target, a firewall that resets, or another protocol on that port.",
+        (Variant("detail", message="{host}:{port} accepts the connection and closes it {detail}."),),
     ),
     Entry(
         Reason.NETWORK_UNREACHABLE, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
-        "There is no route from the pod to {host} ({address}).",
-        "Add a route to {address} (route table, peering, transit gateway) or use an address family that the pod has.",
+        "There is no route from the pod to {host}[[ ({address})]].",
+        "Add a route to {address} (route table, peering, transit gateway) or use an address family that the pod has; "
+        "a firewall on the node that rejects looks the same.",
     ),
     Entry(
         Reason.TLS_NOT_SPOKEN, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
         "{host}:{port} is open but does not speak TLS.",
-        "Use the service's TLS port (MSK IAM 9098, HTTPS 443): port {port} of {host} is another protocol's.",
+        "Set {setting} to the TLS port ({usual_port} for {service}): port {port} of {host} is another protocol's.",
     ),
     Entry(
         Reason.CERTIFICATE_UNTRUSTED, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The certificate of {host}:{port} is signed by an authority that is not trusted here ({issuer}).",
-        "RDS: mount the RDS CA bundle and set POSTGRES_CA_FILE. A private or inspecting authority: set EXTRA_CA_FILE "
-        "to its certificate.",
+        "The certificate of {host}:{port} is signed by an authority that is not trusted here[[ ({issuer})]].",
+        "If that authority is yours (a private or a TLS-inspecting one), mount its certificate and set EXTRA_CA_FILE "
+        "to it (the chart: --set-file trust.extraBundle=ca.pem). Otherwise find out who answers for {host}.",
     ),
     Entry(
         Reason.CERTIFICATE_NAME_MISMATCH, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The certificate that {host}:{port} shows is for other names.",
-        "Use the endpoint's own AWS name instead of a CNAME, an alias or an IP address.",
+        "The certificate that {host}:{port} shows is for other names[[: {names}]].",
+        "Set {setting} to the endpoint's own AWS name instead of a CNAME, an alias or an IP address.",
     ),
     Entry(
         Reason.CERTIFICATE_EXPIRED, Rung.TLS, Kind.REFUSED, Healer.AWS,
-        "The certificate of {host}:{port} has expired.",
+        "The certificate of {host}:{port} has expired[[ (on {expires})]].",
         "Renew the certificate on {host}; if it is valid elsewhere, correct the node's clock.",
     ),
     Entry(
@@ -81,7 +92,7 @@ ENTRIES = (
     ),
     Entry(
         Reason.TLS_HANDSHAKE_FAILED, Rung.TLS, Kind.TRANSIENT, Healer.NETWORK,
-        "The TLS handshake with {host}:{port} failed.",
+        "The TLS handshake with {host}:{port} failed[[: {detail}]].",
         "Check that {host} offers TLS 1.2 or newer and that nothing between intercepts the connection.",
     ),
     Entry(
@@ -94,22 +105,24 @@ ENTRIES = (
 HTTPS_ENTRIES = (
     Entry(
         Reason.PROXY_UNREACHABLE, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
-        "The proxy {host}:{port} named in HTTPS_PROXY cannot be reached.",
-        "Correct HTTPS_PROXY, or exempt the endpoint by NO_PROXY.",
+        "The proxy {host}:{port} named in HTTPS_PROXY cannot be reached[[: {detail}]].",
+        "Correct HTTPS_PROXY and allow TCP port {port} to {host}; or exempt the endpoint by adding it to NO_PROXY"
+        "[[ ({target})]].",
     ),
     Entry(
         Reason.PROXY_AUTHENTICATION_REQUIRED, Rung.TCP, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The proxy {host}:{port} asks for a user and password.",
-        "Set HTTPS_PROXY to http://<user>:<password>@{host}:{port}, or exempt the endpoint by NO_PROXY.",
+        "The proxy {host}:{port} asks for a user and password, or does not accept those that it got.",
+        "Set HTTPS_PROXY=http://<user>:<password>@{host}:{port}, or exempt the endpoint by adding it to NO_PROXY"
+        "[[ ({target})]].",
     ),
     Entry(
         Reason.PROXY_REFUSED, Rung.TCP, Kind.REFUSED, Healer.NETWORK,
-        "The proxy {host}:{port} refuses to connect to the endpoint (HTTP {status}).",
-        "Allow the endpoint's host in the proxy, or exempt it by NO_PROXY.",
+        "The proxy {host}:{port} refuses to connect to {target}[[ (HTTP {status})]].",
+        "Allow CONNECT to {target} in the proxy, or exempt it by adding it to NO_PROXY.",
     ),
     Entry(
         Reason.UNEXPECTED_ANSWER, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "{host} answers, but not as {service} does (HTTP {status}).",
-        "Check the endpoint's URL: something else listens at {host}, such as a portal or a proxy's error page.",
+        "{host} answers, but not as {service} does[[ (HTTP {status})]].",
+        "Check {setting}: something else listens at {host}, such as a portal or a proxy's error page.",
     ),
 )  # fmt: skip

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
+
+_WRITE = 'printf %s "$KEY" | kubectl -n {namespace} create secret generic <name> --from-file=api-key=/dev/stdin'
 
 ENTRIES = (
     Entry(
         Reason.API_KEY_MISSING, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "There is no OpenAI API key ({variable}).",
-        "Put the key into the Secret that the operator mounts, or set OPENAI_API_KEY; look at the ExternalSecret's "
-        "status if there is one.",
+        "There is no OpenAI API key ({variable})[[: {detail}]].",
+        "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE.",
+        (
+            Variant(
+                "path",
+                message="There is no OpenAI API key in {path} ({variable}): {detail}.",
+                remedy="Put the key into the Secret that is mounted there (the chart: connectivity-operator-openai, "
+                f"key api-key): {_WRITE}  With External Secrets: kubectl -n {{namespace}} describe externalsecret",
+            ),
+        ),
     ),
     Entry(
         Reason.API_KEY_MALFORMED, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The OpenAI API key from {variable} has blanks or a line break in it.",
-        "Write the Secret without them, for example: printf %s \"$KEY\" | kubectl create secret generic <name> "
-        "--from-file=OPENAI_API_KEY=/dev/stdin.",
+        "The OpenAI API key from {variable} cannot be sent[[: {detail}]].",
+        f"Write the value without blanks, quotes and line breaks, for example: {_WRITE}",
     ),
     Entry(
         Reason.API_KEY_INVALID, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
@@ -27,7 +35,7 @@ ENTRIES = (
     Entry(
         Reason.API_KEY_RESTRICTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
         "{host} knows the API key, but the key may not use this endpoint.",
-        "Give the key the permission for embeddings and models (Model capabilities: write), or use another key.",
+        "Give the key the permission for embeddings (Model capabilities: write), or use another key.",
     ),
     Entry(
         Reason.IP_NOT_ALLOWED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
@@ -41,8 +49,9 @@ ENTRIES = (
     ),
     Entry(
         Reason.MODEL_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.RESOURCE,
-        "The model {model} does not exist at {host}.",
-        "Correct spec.model (or OPENAI_EMBEDDING_MODEL), for example text-embedding-3-small.",
+        "The model {model} does not exist at {host}, or the key's project may not see it.",
+        "Correct spec.model (or OPENAI_EMBEDDING_MODEL), for example text-embedding-3-small; if the name is right, "
+        "allow it in the project's limits.",
     ),
     Entry(
         Reason.REGION_NOT_SUPPORTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.NETWORK,
@@ -51,43 +60,45 @@ ENTRIES = (
     ),
     Entry(
         Reason.WRONG_BASE_URL, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "{host} answers, but there is no OpenAI API at OPENAI_BASE_URL.",
-        "Set OPENAI_BASE_URL to the API's root, such as https://api.openai.com/v1.",
+        "{host} answers, but there is no OpenAI API at OPENAI_BASE_URL[[ ({detail})]].",
+        "Set OPENAI_BASE_URL to the API's root, such as https://api.openai.com/v1 (with its path, without "
+        "/embeddings).",
     ),
     Entry(
         Reason.QUOTA_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.PROVIDER,
-        "The OpenAI account has no quota left (insufficient_quota).",
+        "The OpenAI account has no quota left[[ ({detail})]].",
         "Add credit or raise the budget of the project; waiting does not help.",
     ),
     Entry(
         Reason.RATE_LIMITED, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "OpenAI limits the rate of requests.",
+        "{host} limits the rate of requests (HTTP 429), and the quota is not used up.",
         "Passes by itself, messages wait; if it lasts, lower maxMessagesPerMinute in the policy or raise the limit.",
     ),
     Entry(
         Reason.INPUT_REJECTED, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
         "The API refuses the text that is embedded.",
-        "Look at the ERROR rows of demo_log for topic, partition and offset.",
+        "Look at the ERROR rows: SELECT kafka_topic, kafka_partition, kafka_offset FROM demo_log WHERE log_level = "
+        "'ERROR' ORDER BY id DESC LIMIT 20;",
     ),
     Entry(
         Reason.INVALID_RESPONSE, Rung.OPERATION, Kind.REFUSED, Healer.PROVIDER,
-        "{host} answers with something that is no embedding: {detail}.",
+        "{host} answers with something that is no embedding[[: {detail}]].",
         "Check OPENAI_BASE_URL and that {model} is an embedding model.",
     ),
     Entry(
         Reason.DIMENSION_MISMATCH, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
-        "The model {model} does not give vectors of {expected_dimensions} dimensions.",
+        "The model {model} does not give vectors of {expected_dimensions} dimensions[[: it gives {dimensions}]].",
         "Remove spec.dimensions or set what {model} can do (text-embedding-3-small: at most 1536, -3-large: 3072, "
         "ada-002: 1536 fixed).",
     ),
     Entry(
         Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "No embedding within {limit} s.",
+        "{host} did not answer within {limit} s, although the connection stands.",
         "Passes by itself if the API is slow; otherwise raise spec.timeoutSeconds or look at the proxy.",
     ),
     Entry(
         Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "The API answers with an error of its own (HTTP {status}).",
-        "Passes by itself; see the provider's status page if it lasts.",
+        "The API answers with an error of its own[[ (HTTP {status})]].",
+        "Passes by itself; see the provider's status page (https://status.openai.com) if it lasts.",
     ),
 )  # fmt: skip

@@ -1,81 +1,165 @@
-"""Reasons of OpenSearch Serverless: two locks (IAM and data access policy), the network policy, the index."""
+"""Reasons of OpenSearch Serverless: two locks (IAM and data access policy), the network policy, the index.
+
+A domain of the OpenSearch Service (``es``) has locks of its own: its texts are variants.
+"""
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
+
+_POLICY = (
+    '{{"Rules":[{{"ResourceType":"index","Resource":["index/{collection}/{index}"],"Permission":["{permission}"]}}],'
+    '"Principal":["{principal}"]}}'
+)
+"""One element of a data access policy's list."""
+
+_UNSIGNED = "Set OPENSEARCH_USE_IAM_AUTH=true, so that requests are signed, or let unsigned ones in on the server."
+_MAPPING = (
+    "Map {principal} to a role of the domain's fine-grained access control with the permissions get, write, "
+    "create_index and indices:admin/mappings/get on {index}: in Dashboards, Security, Roles, Mapped users, Backend "
+    "role {principal}."
+)
 
 ENTRIES = (
     Entry(
         Reason.API_ACCESS_DENIED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
-        "The collection refuses {principal} before any data access policy is asked (403 Forbidden). From here that is "
-        "one of: no aoss:APIAccessAll, or a signature it does not accept.",
-        "Allow aoss:APIAccessAll on {collection_arn} for {principal}; check that AWS_REGION ({region}) is the "
-        "collection's.",
+        "The collection refuses {principal} (HTTP {status}) before any data access policy is asked. From here that is "
+        "one of: no aoss:APIAccessAll on the collection, an explicit deny of it, or a signature that the service does "
+        "not accept although its host, region, service and body hash are right.",
+        "Allow aoss:APIAccessAll on {collection_arn} for {principal}. If that is allowed, look for a deny in its "
+        "policies, its permissions boundary and SCPs.",
+        (
+            Variant(
+                "signing_service", ("es",),
+                message="The domain refuses {principal} (HTTP {status}): no policy allows it {permission}, or one "
+                "denies it.",
+                remedy="Allow {permission} on {collection_arn} for {principal}, in the role's policy or the domain's "
+                "access policy (in all the operator needs es:ESHttpGet, es:ESHttpPut, es:ESHttpPost and "
+                "es:ESHttpDelete).",
+            ),
+            Variant(
+                "signing_service", ("none",),
+                message="{host} refuses unsigned requests (HTTP {status}).",
+                remedy=_UNSIGNED,
+            ),
+        ),
     ),
     Entry(
         Reason.SIGNATURE_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The collection does not accept the signature: {detail}.",
-        "Set AWS_REGION to the endpoint's region ({endpoint_region}) and OPENSEARCH_SERVICE to aoss for Serverless, es "
-        "for a domain.",
+        "OpenSearch does not accept the signature: {detail}.",
+        "Set OPENSEARCH_ENDPOINT to the endpoint's own AWS name, AWS_REGION to its region[[ ({endpoint_region})]] and "
+        "OPENSEARCH_SERVICE to aoss for Serverless, es for a domain.",
+        (
+            Variant(
+                "signing_service", ("none",),
+                message="{host} refuses unsigned requests (HTTP {status}).",
+                remedy=_UNSIGNED,
+            ),
+        ),
     ),
     Entry(
         Reason.DATA_ACCESS_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "IAM lets {principal} in, but no data access policy gives it {permission} on index {index}.",
-        "Add to a data access policy of the collection: permission {permission}, resource index/{collection}/{index}, "
-        "principal {principal}.",
+        "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection: "
+        + _POLICY,
+        (
+            Variant(
+                "signing_service", ("es",),
+                message="The domain lets {principal} in, but its fine-grained access control does not allow what "
+                "{permission} is needed for on index {index}.",
+                remedy=_MAPPING,
+            ),
+            Variant(
+                "signing_service", ("none",),
+                message="OpenSearch does not allow unsigned requests what is needed on index {index}.",
+                remedy=_UNSIGNED,
+            ),
+        ),
     ),
     Entry(
         Reason.NETWORK_POLICY_DENIED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
-        "The collection's network policy does not let this network in.",
-        "Add the pod's OpenSearch Serverless VPC endpoint to the collection's network policy, or make it public.",
+        "The collection answers 401: its network policy does not let in requests that come from this network.",
+        "Add the VPC endpoint that the pod's traffic takes to the collection's network policy: "
+        '[{{"Rules":[{{"ResourceType":"collection","Resource":["collection/{collection}"]}}],"AllowFromPublic":false,'
+        '"SourceVPCEs":["<OpenSearch Serverless VPC endpoint, vpce-…>"]}}]',
     ),
     Entry(
         Reason.CREATE_INDEX_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "Index {index} does not exist and {principal} may not create it.",
-        "Add aoss:CreateIndex on index/{collection}/{index} for {principal} to a data access policy, or "
-        "create the index.",
+        "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection, or "
+        "create the index: " + _POLICY,
+        (
+            Variant("signing_service", ("es",), remedy=_MAPPING),
+            Variant(
+                "signing_service", ("none",),
+                message="Index {index} does not exist and unsigned requests may not create it.",
+                remedy=_UNSIGNED,
+            ),
+        ),
     ),
     Entry(
         Reason.INDEX_NOT_FOUND, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
         "Index {index} does not exist.",
-        "It is created with the first message; if this lasts, look at the right to create it (aoss:CreateIndex).",
+        "It is created with the first message; if this lasts, look at the right to create it (aoss:CreateIndex, on a "
+        "domain es:ESHttpPut).",
     ),
     Entry(
         Reason.INDEX_CLOSED, Rung.OPERATION, Kind.REFUSED, Healer.AWS,
         "Index {index} is closed.",
-        "Open it: POST {index}/_open.",
+        "Open it: POST {index}/_open",
     ),
     Entry(
         Reason.MAPPING_MISMATCH, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
         "The field vector of index {index} is not a knn_vector.",
-        "Name another index in spec.index, or delete {index}: it is created anew with the right mapping.",
+        "Name another index in spec.index, or delete {index} (DELETE {index}): it is created anew with the right "
+        "mapping.",
     ),
     Entry(
         Reason.DIMENSION_MISMATCH, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
         "Index {index} holds vectors of {expected_dimensions} dimensions, the model gives {dimensions}.",
-        "Set spec.dimensions to {expected_dimensions}, name another index in spec.index, or delete {index}.",
+        "Set spec.dimensions to {expected_dimensions}, name another index in spec.index, or delete {index} (DELETE "
+        "{index}).",
     ),
     Entry(
         Reason.DOCUMENT_REJECTED, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
-        "The index refuses a document.",
-        "Look at the ERROR rows of demo_log for topic, partition and offset.",
+        "The index refuses a document[[ ({detail})]].",
+        "Look at the ERROR rows: SELECT kafka_topic, kafka_partition, kafka_offset FROM demo_log WHERE log_level = "
+        "'ERROR' ORDER BY id DESC LIMIT 20;",
     ),
     Entry(
         Reason.THROTTLED, Rung.OPERATION, Kind.TRANSIENT, Healer.AWS,
-        "The collection asks to slow down (429).",
-        "Passes by itself, messages wait; if it lasts, raise the account's maximum OCUs for indexing.",
+        "OpenSearch asks to slow down[[ (HTTP {status})]].",
+        "Passes by itself, messages wait; if it lasts, lower maxMessagesPerMinute in the policy, or give the "
+        "collection (domain) more capacity.",
+        (
+            Variant(
+                "status", ("402",),
+                message="The account's capacity for OpenSearch Serverless is used up: the maximum of OCUs is reached "
+                "(HTTP 402).",
+                remedy="Raise the maximum: aws opensearchserverless update-account-settings --capacity-limits "
+                "maxIndexingCapacityInOCU=<more>,maxSearchCapacityInOCU=<more>  Messages wait until then.",
+            ),
+        ),
     ),
     Entry(
         Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "OpenSearch answers with an error of its own (HTTP {status}).",
-        "Passes by itself; look at the collection's health in CloudWatch if it lasts.",
+        "OpenSearch answers with an error of its own[[ (HTTP {status})]][[: {detail}]].",
+        "Passes by itself; look at the collection's (domain's) health in CloudWatch if it lasts.",
+        (
+            Variant(
+                "detail", ("cluster_block_exception",),
+                message="Index {index} is blocked for writing.",
+                remedy="Look why it is read-only: GET {index}/_settings  A domain whose disks are nearly full sets "
+                "index.blocks.read_only_allow_delete by itself; free space or add storage.",
+            ),
+        ),
     ),
     Entry(
         Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "No answer from the collection within {limit} s.",
-        "Look at the collection's load; or raise spec.timeoutSeconds.",
+        "{host} did not answer within {limit} s, although the connection stands.",
+        "Look at the collection's (domain's) load; or raise spec.timeoutSeconds.",
     ),
     Entry(
         Reason.INDEX_ABSENT, Rung.AUTHORIZATION, Kind.REFUSED, Healer.RESOURCE,

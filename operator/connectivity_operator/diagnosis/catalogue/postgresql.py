@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer
+from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
+
+_BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 
 ENTRIES = (
     Entry(
@@ -13,71 +15,103 @@ ENTRIES = (
         "Turn TLS on in the server (ssl = on); on RDS it always is, so check that {host} is the RDS endpoint.",
     ),
     Entry(
+        Reason.CERTIFICATE_UNTRUSTED, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
+        "The certificate of {host}:{port} is signed by an authority that is not trusted here[[ ({issuer})]].",
+        f"RDS has authorities of its own: curl -O {_BUNDLE}  Mount that file and set POSTGRES_CA_FILE to it (the "
+        "chart: --set-file trust.rdsBundle=global-bundle.pem). For any other authority use its certificate.",
+    ),
+    Entry(
         Reason.IAM_AUTHENTICATION_FAILED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
-        "RDS refuses the IAM token for user {user} (PAM authentication failed). From here that is one of: no "
-        "rds-db:connect, another resource id, or a host that is an alias.",
-        "Allow rds-db:connect on {dbuser_arn} for {principal}; check that POSTGRES_HOST is the instance's own "
-        "endpoint, AWS_REGION ({region}) its region, and {user} spelt as in the database.",
+        "The database refuses the IAM token of {principal} for user {user} (PAM authentication failed), and says no "
+        "more. From here that is one of: {host} is an alias, while tokens are good only for RDS's own name; a region "
+        "other than {region}; no rds-db:connect for this user on this resource id; an explicit deny.",
+        "Set POSTGRES_HOST to the endpoint that RDS shows (aws rds describe-db-instances --query "
+        "'DBInstances[].Endpoint.Address'). Then allow rds-db:connect on {dbuser_arn} for {principal}.",
+        (
+            Variant(
+                "endpoint_region",
+                message="RDS refuses the IAM token of {principal} for user {user} (PAM authentication failed), and "
+                "says no more. Host and region of the token are right, so what is left is: no rds-db:connect for this "
+                "user on this resource id, or an explicit deny.",
+                remedy="Allow rds-db:connect on {dbuser_arn} for {principal}. If that is allowed, compare the resource "
+                "id (aws rds describe-db-instances --query 'DBInstances[].[DBInstanceIdentifier,DbiResourceId]'), look "
+                "for a deny, and read the log iam-db-auth-error in CloudWatch.",
+            ),
+        ),
     ),
     Entry(
         Reason.IAM_NOT_GRANTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
-        "The database takes the IAM token for a password: user {user} lacks rds_iam, or IAM authentication is off.",
-        "GRANT rds_iam TO {user};  and enable IAM database authentication on the instance.",
+        "The database takes the IAM token for a password. From here that is one of: user {user} lacks rds_iam, does "
+        "not exist (names are case-sensitive), or IAM authentication is off.",
+        "GRANT rds_iam TO {user!q};  If it is granted, turn IAM on: aws rds modify-db-instance "
+        "--db-instance-identifier <instance> --enable-iam-database-authentication --apply-immediately",
     ),
     Entry(
         Reason.PASSWORD_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The database does not accept the password of user {user}.",
-        "Correct POSTGRES_PASSWORD, or use IAM: POSTGRESQL_USE_IAM_AUTH=true and GRANT rds_iam TO {user};",
+        "The database does not accept the password of user {user}: it is wrong, the user does not exist, or it has "
+        "rds_iam, which wins over passwords.",
+        "Correct POSTGRES_PASSWORD, or use IAM: POSTGRESQL_USE_IAM_AUTH=true and GRANT rds_iam TO {user!q};",
     ),
     Entry(
         Reason.LOGIN_NOT_PERMITTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
-        "The role {user} is not permitted to log in.",
-        "ALTER ROLE {user} LOGIN;",
+        "The role {user} does not exist or is not permitted to log in.",
+        "ALTER ROLE {user!q} LOGIN;  Or, if there is no such role: CREATE ROLE {user!q} LOGIN; GRANT rds_iam TO "
+        "{user!q};",
     ),
     Entry(
         Reason.HOST_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
         "The server has no pg_hba entry for user {user}, database {database} from this address.",
-        "Allow it in pg_hba.conf (on RDS: check rds.force_ssl and the user's name).",
+        "Allow it in pg_hba.conf: hostssl {database} {user} <network of the pods> scram-sha-256 (on RDS: check "
+        "rds.force_ssl and the user's name).",
     ),
     Entry(
         Reason.DATABASE_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "The database {database} does not exist.",
-        "CREATE DATABASE {database};  or correct POSTGRES_DB.",
+        "CREATE DATABASE {database!q};  Or correct POSTGRES_DB.",
     ),
     Entry(
         Reason.CONNECT_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may not connect to database {database}.",
-        "GRANT CONNECT ON DATABASE {database} TO {user};",
+        "GRANT CONNECT ON DATABASE {database!q} TO {user!q};",
+        (
+            Variant(
+                "sqlstate", ("55000",),
+                message="The database {database} takes no connections.",
+                remedy="ALTER DATABASE {database!q} ALLOW_CONNECTIONS true;",
+            ),
+        ),
     ),
     Entry(
         Reason.TOO_MANY_CONNECTIONS, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.DATABASE,
-        "The database has no connection slot left.",
-        "Raise max_connections, close idle clients, or put RDS Proxy in front.",
+        "The database has no connection slot left for user {user}.",
+        "See who holds them: SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2;  Close idle "
+        "clients, raise max_connections (or the role's CONNECTION LIMIT), or put RDS Proxy in front.",
     ),
     Entry(
         Reason.DATABASE_STARTING, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.TIME,
         "The database is starting, stopping or failing over.",
-        "Passes by itself.",
+        "Passes by itself; if it lasts: aws rds describe-events --source-type db-instance --duration 60",
     ),
     Entry(
         Reason.READ_ONLY_DATABASE, Rung.OPERATION, Kind.REFUSED, Healer.DEPLOYMENT,
         "The database at {host} is read-only: a replica, or default_transaction_read_only.",
-        "Set POSTGRES_HOST to the writer endpoint.",
+        "Set POSTGRES_HOST to the writer endpoint. If it is: ALTER DATABASE {database!q} RESET "
+        "default_transaction_read_only;",
     ),
     Entry(
         Reason.CREATE_TABLE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "The table demo_log does not exist and user {user} may not create it.",
-        "GRANT CREATE ON SCHEMA public TO {user};  or create the table as in the README.",
+        "GRANT USAGE, CREATE ON SCHEMA public TO {user!q};  Or create the table as in the README.",
     ),
     Entry(
         Reason.TABLE_MISMATCH, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
-        "The table demo_log is not the expected one: {detail}.",
-        "Rename the present table: ALTER TABLE demo_log RENAME TO demo_log_old;  it is then created anew.",
+        "The table demo_log is not the expected one[[: {detail}]].",
+        "Rename the present table: ALTER TABLE demo_log RENAME TO demo_log_old;  It is then created anew.",
     ),
     Entry(
         Reason.INSERT_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may not insert into demo_log.",
-        "GRANT INSERT ON demo_log TO {user}; GRANT USAGE ON SEQUENCE demo_log_id_seq TO {user};",
+        "GRANT INSERT ON demo_log TO {user!q}; GRANT USAGE ON SEQUENCE demo_log_id_seq TO {user!q};",
     ),
     Entry(
         Reason.IDENTIFIERS_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
@@ -87,21 +121,23 @@ ENTRIES = (
     Entry(
         Reason.STORAGE_FULL, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
         "The database's storage is full.",
-        "Raise the allocated storage (or turn storage autoscaling on), or delete old rows of demo_log.",
+        "Raise the storage: aws rds modify-db-instance --db-instance-identifier <instance> --allocated-storage <GiB> "
+        "--max-allocated-storage <GiB> --apply-immediately  Or delete old rows of demo_log and VACUUM it.",
     ),
     Entry(
         Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "The database answers with an error of its own (SQLSTATE {sqlstate}).",
+        "The database answers with an error of its own[[ (SQLSTATE {sqlstate})]].",
         "Look at the database's log if this lasts.",
     ),
     Entry(
         Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
-        "The database did not answer within {limit} s.",
-        "Look for locks on demo_log and at the instance's load; or raise spec.timeoutSeconds.",
+        "The database did not answer within its limit[[ of {limit} s]].",
+        "See what waits for locks: SELECT pid, wait_event_type, state, query FROM pg_stat_activity WHERE "
+        "wait_event_type = 'Lock';  Look at the instance's load; or raise spec.timeoutSeconds.",
     ),
     Entry(
         Reason.PASSWORD_IN_USE, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
         "PostgreSQL is used with a password, not with IAM.",
-        "POSTGRESQL_USE_IAM_AUTH=true, and GRANT rds_iam TO {user};",
+        "POSTGRESQL_USE_IAM_AUTH=true, and GRANT rds_iam TO {user!q};",
     ),
 )  # fmt: skip

@@ -135,8 +135,14 @@ class KafkaLadder:
     def _facts(self, caller: Mapping[str, str]) -> dict[str, str]:
         """Evidence for the texts of every rung: the caller, the region we sign for, the cluster."""
         settings = self._settings
-        facts = {**caller, "region": settings.aws_region or ""}
-        derived = msk.cluster_arn(self._bootstrap[0].host if self._bootstrap else "", facts)
+        host = self._bootstrap[0].host if self._bootstrap else ""
+        facts = {
+            **caller,
+            "region": settings.aws_region or "",
+            "endpoint_region": msk.region_of(host) or "",
+            "protocol": settings.kafka_security_protocol,
+        }
+        derived = msk.cluster_arn(host, facts)
         return {**facts, "cluster_arn": settings.kafka_cluster_arn or derived}
 
 
