@@ -48,9 +48,10 @@ ENTRIES = (
     Entry(
         Reason.CONNECTION_TIMEOUT, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
         "No answer from {host}:{port}[[ within {limit} s]].",
-        "Open TCP port {port} to {host}: aws ec2 authorize-security-group-ingress --group-id <security group of the "
-        "target> --protocol tcp --port {port} --source-group <security group of the pod or node>  and egress of the "
-        "latter on the same port; then check NetworkPolicies, network ACLs and routes.",
+        "Open port {port} from the pod's security group to that of {host}: aws ec2 "
+        "authorize-security-group-ingress --group-id <security group of the target> --protocol tcp --port {port} "
+        "--source-group <security group of the pod or node>  and egress of the latter on the same port; then check "
+        "NetworkPolicies, network ACLs and routes.",
     ),
     Entry(
         Reason.CONNECTION_RESET, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
