@@ -14,6 +14,7 @@ POST /aoss/authorize         ``[{"principal", "permission", "resource"}]`` -> ``
 GET, PUT, PATCH /state       the account (`lab.iam.state`); PATCH merges, null removes; acts at once
 POST /reset                  back to the default state (`lab.iam.defaults`)
 GET /log                     the last refusals with their true reasons
+GET /counters                how often since the start: STS's actions, and the kinds of /verify
 POST /credentials            ``{"role", "session", "seconds"}`` -> credentials without a web identity token, for tests
 POST /credentials/expire     end all temporary credentials
 ===========================  ==========================================================================================

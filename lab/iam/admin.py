@@ -35,6 +35,7 @@ def application(store: Store, refusals: Refusals) -> web.Application:
             web.patch("/state", admin.patch_state),
             web.post("/reset", admin.reset),
             web.get("/log", admin.log),
+            web.get("/counters", admin.counters),
             web.post("/credentials", admin.issue),
             web.post("/credentials/expire", admin.expire),
         ]
@@ -59,6 +60,7 @@ class _Admin:
     async def verify(self, request: web.Request) -> web.Response:
         question = await request.json()
         kind = question["kind"]
+        self._store.asked[kind] += 1
         account = Account(self._store.state, self._store.credentials, self._store.now())
         if kind == "msk":
             answer = decisions.verify_msk(account, self._rate, question["url"], question["cluster"])
@@ -109,6 +111,9 @@ class _Admin:
 
     async def log(self, _request: web.Request) -> web.Response:
         return web.json_response(self._refusals.entries())
+
+    async def counters(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._store.asked)
 
     async def issue(self, request: web.Request) -> web.Response:
         """Credentials without a web identity token, for tests of one server alone."""

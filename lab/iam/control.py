@@ -49,6 +49,12 @@ def log() -> list[dict[str, Any]]:
     return entries
 
 
+def counters() -> dict[str, int]:
+    """Since the start: STS's actions by name, and logins and requests verified for servers (msk, rds, aoss)."""
+    counted: dict[str, int] = request("GET", "/counters")
+    return counted
+
+
 def issue(role: str = world.ROLE_NAME, *, session: str = "test", seconds: float = 3600) -> Issued:
     """Credentials of a role without a web identity token; ``seconds`` may be negative: expired already."""
     return Issued(**request("POST", "/credentials", {"role": role, "session": session, "seconds": seconds}))

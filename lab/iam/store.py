@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._issued: dict[str, Credentials] = {}
+        self.asked: Counter[str] = Counter()
+        """How often: STS's actions by name, and what the servers had verified (msk, rds, aoss), since the start."""
         self.document: Document = defaults.document()
         self._load()
         self.state: State = state.read(self.document)

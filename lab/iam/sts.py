@@ -118,6 +118,7 @@ class Sts:
         if fault:
             raise ServiceError(int(fault["status"]), fault["code"], fault.get("message", fault["code"]), "fault")
         form = dict(parse_qsl(body.decode() if body else request.raw_path.partition("?")[2], keep_blank_values=True))
+        self._store.asked[form.get("Action", "")] += 1
         match form.get("Action"):
             case "AssumeRoleWithWebIdentity" as action:
                 return action, await self._assume_role(read_request(form))

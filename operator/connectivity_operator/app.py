@@ -31,7 +31,7 @@ from connectivity_operator.diagnosis.kafka import KafkaLadder, msk
 from connectivity_operator.diagnosis.ladder import Climb, Failure
 from connectivity_operator.diagnosis.opensearch import OpenSearchLadder
 from connectivity_operator.diagnosis.postgresql import PostgreSQLLadder
-from connectivity_operator.diagnosis.probes import Probes
+from connectivity_operator.diagnosis.probes import Probes, climbing_since
 from connectivity_operator.diagnosis.proxy import proxy_for
 from connectivity_operator.duty import Order
 from connectivity_operator.errors import DependencyError
@@ -47,7 +47,7 @@ from connectivity_operator.settings import Settings
 from connectivity_operator.status import Status
 
 IDENTITY_LIFE = 5.0
-"""Seconds for which one climb of the identity rung serves the three AWS services."""
+"""Seconds for which one climb of the identity rung serves whoever asks outside of a climb (`send`, the start)."""
 
 
 class _Unconfigured:
@@ -126,7 +126,9 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
         check = IdentityCheck(aws, known={**web_identity.pod(os.environ), "region": settings.aws_region or ""})
         # Asked from within other probes: with their slots it would wait for those who wait for it.
         callers = Probes(limit=1, made=probed)
-        identity = partial(callers.get, ("identity",), check.climb, max_age=IDENTITY_LIFE)
+
+        async def identity() -> Climb:
+            return await callers.get(("identity",), check.climb, max_age=IDENTITY_LIFE, not_before=climbing_since())
 
         access = Access(
             bootstrap_servers=settings.kafka_bootstrap_servers,

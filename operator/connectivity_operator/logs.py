@@ -169,6 +169,9 @@ def _from_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     library = str(event.get("logger", "")).partition(".")[0]
     event["service"] = _SERVICES.get(library, "operator")
     event["action"] = library or "run"
+    if library == "aiokafka" and event.get("level") == "error" and not event.get("exc_info"):
+        # A broker that restarts costs dozens of its errors, each of which it tries again by itself.
+        event["level"], event["status"] = "warning", "retrying"
     # Not `ExtraAdder`: kopf hangs its whole settings into `extra`.
     reference = getattr(event.get("_record"), "k8s_ref", None)
     if isinstance(reference, Mapping):

@@ -61,3 +61,22 @@ def test_a_failed_service_is_tried_again_after_5_10_20_seconds_up_to_the_interva
 def test_retries_never_wait_longer_than_the_interval() -> None:
     """With a short interval the interval is the limit of every delay."""
     assert after((0, RESET), interval=4).delay == 4
+
+
+def test_a_service_that_fails_differently_each_time_is_failed_all_the_same() -> None:
+    """Two refusals that take turns never confirm each other."""
+    other = Climb(Service.KAFKA, (), Failure(Reason.DESCRIBE_TOPIC_DENIED, Rung.AUTHORIZATION))
+    standing = Standing()
+    for now in range(0, 17, 2):
+        climb = REFUSED if now % 4 else other
+        standing = judge(standing, climb, Kind.REFUSED, now=float(now), interval=60.0)
+    assert standing.shown in (REFUSED, other)
+
+
+def test_the_deciding_try_comes_when_fifteen_seconds_are_over() -> None:
+    """Tries at 0, 5 and 10 s leave the verdict to one at 15 s, not at 20: pauses are up to a twentieth shorter."""
+    standing, now = judge(Standing(), RESET, Kind.TRANSIENT, now=0.0, interval=60.0), 0.0
+    while standing.shown is None:
+        now += standing.delay * 0.95
+        standing = judge(standing, RESET, Kind.TRANSIENT, now=now, interval=60.0)
+    assert 15.0 <= now < 15.6

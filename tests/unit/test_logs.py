@@ -201,3 +201,13 @@ def test_a_flood_of_a_library_is_one_line(log: Log) -> None:
     for port in range(200):
         logging.getLogger("aiokafka").error("Unable connect to node with id %s: ConnectionError", port)
     assert len(log.lines) == 1
+
+
+def test_what_a_library_tries_again_by_itself_is_a_warning(log: Log) -> None:
+    """Whoever is alarmed by errors is not woken for a broker's restart; a crash inside the library is an error."""
+    logging.getLogger("aiokafka.consumer.fetcher").error("Failed fetch messages from 2: NodeNotReadyError")
+    try:
+        {}["a defect"]
+    except KeyError:
+        logging.getLogger("aiokafka.consumer.fetcher").exception("Unexpected error in fetcher routine")
+    assert [(line["level"], line["status"]) for line in log.lines] == [("warning", "retrying"), ("error", "failed")]

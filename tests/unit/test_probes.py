@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome, limited
-from connectivity_operator.diagnosis.probes import Probes
+from connectivity_operator.diagnosis.probes import Probes, climbing_since
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 
 PASSED = Climb(Service.KAFKA, ())
@@ -130,3 +130,18 @@ async def test_what_nobody_can_ask_for_any_more_is_forgotten() -> None:
     clock.now += 3700
     await probes.get(("kafka", "connection"), Counted(PASSED), max_age=60)
     assert len(probes._results) == 1
+
+
+async def test_a_climb_knows_since_when_it_climbs() -> None:
+    """What it takes from another climb must not be older: it may be what a requested check waits for."""
+    clock = Clock()
+    shared, probes, identity = Probes(clock=clock), Probes(clock=clock), Counted(PASSED)
+
+    async def climb() -> Climb:
+        return await shared.get(("identity",), identity, max_age=5, not_before=climbing_since())
+
+    for seconds in (0, 1, 2):
+        clock.now = 100.0 + seconds
+        await probes.get(("connection",), climb, max_age=60, not_before=clock.now)
+    assert identity.runs == 3
+    assert climbing_since() == 0

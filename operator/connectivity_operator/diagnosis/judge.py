@@ -18,6 +18,8 @@ TRANSIENT_AFTER = 15.0
 TRANSIENT_TRIES = 3
 RETRY_FIRST = 5.0
 """Seconds until a failed service is tried again; doubles up to the resource's interval."""
+SLACK = 0.3
+"""Seconds beyond `TRANSIENT_AFTER`: an asker's pauses are a little shorter than their delay."""
 
 
 class Kind(StrEnum):
@@ -61,10 +63,17 @@ def judge(standing: Standing, climb: Climb, kind: Kind | None, *, now: float, in
     since = now if standing.failing_since is None else standing.failing_since
     tries = standing.tries + 1
     lasting = tries >= TRANSIENT_TRIES and now - since >= TRANSIENT_AFTER
-    confirmed = same > 1 if kind is Kind.REFUSED else lasting
+    # What fails for so long has failed, even if no two answers in a row were the same.
+    confirmed = lasting or (kind is Kind.REFUSED and same > 1)
     after = replace(standing, last=climb, failing_since=since, tries=tries, last_reason=reason, same_reason=same)
     already = standing.shown is not None and standing.shown.failure is not None
     if not confirmed:
-        return replace(after, delay=CONFIRM_AFTER if kind is Kind.REFUSED else min(RETRY_FIRST, interval))
+        return replace(after, delay=CONFIRM_AFTER if kind is Kind.REFUSED else _until_lasting(now - since, interval))
     grown = min(max(standing.delay, RETRY_FIRST / 2) * 2, interval) if already else RETRY_FIRST
     return replace(after, shown=climb, delay=min(grown, interval))
+
+
+def _until_lasting(elapsed: float, interval: float) -> float:
+    """The delay of a try that may still be a passing fault: the deciding one comes no later than it must."""
+    left = TRANSIENT_AFTER - elapsed
+    return min(RETRY_FIRST, interval, left + SLACK if left > 0 else RETRY_FIRST)

@@ -46,6 +46,8 @@ class OpenSearchLadder:
         self._settings = settings
         self._index = index
         self._identity = identity
+        self._caller: Mapping[str, str] = {}
+        """What the last climb of the connection has learnt of the caller."""
         self._context = context
 
     def stages(self, target: Target) -> Sequence[Sequence[Section]]:
@@ -68,11 +70,12 @@ class OpenSearchLadder:
         ]
 
     async def _climb_connection(self, steps: Sequence[Step]) -> Climb:
-        return await climb(Service.OPENSEARCH, steps, known=self._facts({}))
+        climbed = await climb(Service.OPENSEARCH, steps, known=self._facts({}))
+        self._caller = climbed.evidence
+        return climbed
 
     async def _climb_index(self, steps: Sequence[Step]) -> Climb:
-        caller = (await self._identity()).evidence if self._settings.opensearch_use_iam_auth else {}
-        return await climb(Service.OPENSEARCH, steps, known=self._facts(caller))
+        return await climb(Service.OPENSEARCH, steps, known=self._facts(self._caller))
 
     def _facts(self, caller: Mapping[str, str]) -> dict[str, str]:
         """What texts about this collection need: who asks, and the names and the ARN that policies use."""

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from connectivity_operator.diagnosis.ladder import Climb
@@ -22,6 +23,16 @@ LONGEST_LIFE = 3600.0
 SWEEP_EVERY = 60.0
 FAILURE_LIFE = 5.0
 """Seconds for which a failed climb is shared; after that the next asker climbs again."""
+
+_CLIMBING_SINCE = ContextVar("climbing since", default=0.0)
+
+
+def climbing_since() -> float:
+    """Monotonic time at which the climb began that asks this; 0 outside of one.
+
+    What a climb takes from another one must not be older than itself: it may be the answer to a requested check.
+    """
+    return _CLIMBING_SINCE.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ class Probes:
         return result.began >= not_before and self._clock() - result.ended <= life
 
     async def _fly(self, key: Key, run: Callable[[], Awaitable[Climb]], began: float) -> Climb:
+        _CLIMBING_SINCE.set(began)  # in the context of this task alone
         try:
             async with self._slots[key[0]]:
                 climb = await run()

@@ -52,6 +52,8 @@ class KafkaLadder:
         self._listeners = ListenerCheck(prober, context=None if plain else context)
         self._bootstrap = tuple(map(Endpoint.parse, settings.kafka_bootstrap_servers))
         self._brokers = Brokers(prober, self._bootstrap)
+        self._caller: Mapping[str, str] = {}
+        """What the last climb of the connection has learnt of the caller."""
 
     def stages(self, target: Target) -> Sequence[Sequence[Section]]:
         """The connection; then the topics and the group side by side. Without any of them it ends at the login."""
@@ -69,7 +71,7 @@ class KafkaLadder:
     # ── topics and groups ────────────────────────────────────────────────────────────────────────────
     def _topic(self, topic: str) -> Section:
         async def run() -> Climb:
-            known = await self._known()
+            known = self._facts(self._caller)
             known |= {"topic": topic, "topic_arn": msk.topic_arn(known["cluster_arn"], topic)}
             return await climb(Service.KAFKA, TopicQuestions(self._brokers, topic).steps(), known=known)
 
@@ -77,7 +79,7 @@ class KafkaLadder:
 
     def _group(self, group: str, *, join: bool, topics: frozenset[str]) -> Section:
         async def run() -> Climb:
-            known = await self._known()
+            known = self._facts(self._caller)
             known |= {"group": group, "group_arn": msk.group_arn(known["cluster_arn"], group)}
             questions = GroupQuestions(self._brokers, group, join=join, topics=topics)
             return await climb(Service.KAFKA, questions.steps(), known=known)
@@ -90,6 +92,7 @@ class KafkaLadder:
         if self._logs_in:
             steps.append(identity.step(self._identity))
         begun = await climb(Service.KAFKA, steps)
+        self._caller = begun.evidence
         if not begun.passed:
             skipped = tuple(RungOutcome(rung, Result.SKIPPED) for rung in self._listeners.rungs)
             return join([begun, Climb(Service.KAFKA, skipped)])
@@ -129,9 +132,6 @@ class KafkaLadder:
         return list(await asyncio.gather(*map(one, endpoints)))
 
     # ── what is known beforehand ─────────────────────────────────────────────────────────────────────
-    async def _known(self) -> dict[str, str]:
-        return self._facts((await self._identity()).evidence if self._logs_in else {})
-
     def _facts(self, caller: Mapping[str, str]) -> dict[str, str]:
         """Evidence for the texts of every rung: the caller, the region we sign for, the cluster."""
         settings = self._settings
