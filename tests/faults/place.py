@@ -49,6 +49,8 @@ class Place:
         default_factory=lambda: Resource("faults", TOPICS, INDEX, spec={"intervalSeconds": 20, "timeoutSeconds": 12})
     )
     credentials: str = ""
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    """What each `check` was about, and all that it printed."""
 
     def prepare(self) -> None:
         """Topics of which either broker leads a part, an index and a table, which come with the first message."""
@@ -143,6 +145,8 @@ class Check:
     """One run of `connectivity-operator check`, beside whatever else goes on."""
 
     process: subprocess.Popen[str]
+    said: str = ""
+    """All that it printed, once it has ended."""
 
     @classmethod
     def begin(cls, topics: Sequence[str] = TOPICS) -> Check:
@@ -158,6 +162,7 @@ class Check:
     def report(self) -> dict[str, Any]:
         """What it printed, once it has ended; its exit code must agree."""
         output, errors = self.process.communicate(timeout=CHECK_LIMIT)
+        self.said = output + errors
         try:
             document: dict[str, Any] = json.loads(output)
         except ValueError as error:

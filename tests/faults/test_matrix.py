@@ -12,6 +12,7 @@ from lab import operating
 from lab.faults import FAULTS, switches
 from lab.operating import Load, rows
 from tests import fault_cases
+from tests.canaries import Collector, no_leaks
 from tests.fault_cases import Case
 from tests.faults import report
 from tests.faults.place import TOPICS, Check, Place, check_differs, switched_on
@@ -40,7 +41,14 @@ def groups() -> list[list[Case]]:
 
 
 @pytest.fixture(scope="module")
-def place(lab: None) -> Iterator[Place]:
+def produced(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """All that the operator says in all of this."""
+    with Collector(tmp_path_factory.mktemp("produced")) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def place(produced: Collector) -> Iterator[Place]:
     """The operator with its resource, everything Connected."""
     made = Place()
     made.prepare()
@@ -80,6 +88,7 @@ def named(cases: Sequence[Case], place: Place) -> float:
             concerned = {one.service for one in expected}
             assert _without(place.transitions(), concerned) == _without(before, concerned)
         document = check.report()
+        place.checks.append((f"check during {', '.join(case.name for case in cases)}", check.said))
         if not all(map(asks_operator, cases)):
             seconds = time.monotonic() - began
         assert check_differs(document, [one for case in cases for one in case.check]) == []
@@ -99,6 +108,15 @@ def flowing(cases: Sequence[Case], place: Place) -> float:
         what=f"the rows of {ends}",
     )
     return seconds
+
+
+def test_no_secret_was_told(place: Place, produced: Collector) -> None:
+    """No key, token, signature or message text in any status, Event, log line, metric or report of all the above."""
+    for about, said in place.checks:
+        produced.add(about, said)
+    if place.operator.running:
+        produced.metrics()
+    no_leaks(produced)
 
 
 def test_report_is_current() -> None:
