@@ -49,6 +49,7 @@ def _told(asked: Sequence[Output]) -> Iterator[None]:
         raise
     except KeyboardInterrupt as error:
         _refuse("interrupted before the first step", started, documents)
+        click.echo("Interrupted before the first step.", err=True)
         raise SystemExit(shell.exit_code(error)) from None
     except click.exceptions.Exit:
         raise

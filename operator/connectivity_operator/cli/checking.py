@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -45,30 +45,31 @@ class Checking:
             raise shell.unusable(error) from error
 
     async def _run(self, tell: Callable[[Report], None]) -> int:
-        # The client libraries take most of a second: only those who get here wait for them.
-        from connectivity_operator import app
+        with _signals() as interruption:
+            # The client libraries take most of a second: only those who get here wait for them.
+            from connectivity_operator import app
 
-        started, began = datetime.now(UTC), time.monotonic()
-        async with app.engine(self.settings) as engine:
-            diagnosis = engine.diagnosis
-            progress = Progress({service: diagnosis.rungs(service, self.target) for service in self.services})
-            code = await self._climbed(diagnosis, progress)
-            report = reports.report(
-                progress.climbs(),
-                engine.describe,
-                version=__version__,
-                started=started,
-                seconds=time.monotonic() - began,
-                options=self.options,
-                interrupted=progress.unfinished if code else None,
-            )
-            tell(report)
-            if code:
-                _leave(code)
+            started, began = datetime.now(UTC), time.monotonic()
+            async with app.engine(self.settings) as engine:
+                diagnosis = engine.diagnosis
+                progress = Progress({service: diagnosis.rungs(service, self.target) for service in self.services})
+                await self._climb(diagnosis, progress, interruption)
+                report = reports.report(
+                    progress.climbs(),
+                    engine.describe,
+                    version=__version__,
+                    started=started,
+                    seconds=time.monotonic() - began,
+                    options=self.options,
+                    interrupted=progress.unfinished if interruption.signal else None,
+                )
+                tell(report)
+                if interruption.signal:
+                    _leave(128 + interruption.signal)
         return 0 if report.passed else 1
 
-    async def _climbed(self, diagnosis: Diagnosis, progress: Progress) -> int:
-        """Climb to the end, or until a signal; 0, or the exit code of that signal."""
+    async def _climb(self, diagnosis: Diagnosis, progress: Progress, interruption: _Interruption) -> None:
+        """Climb to the end, or until a signal."""
 
         async def one(service: Service) -> None:
             climb = await diagnosis.examine(service, self.target, max_age=0.0)
@@ -76,33 +77,43 @@ class Checking:
 
         with listening(progress), live.shown(progress, Console(stderr=True, highlight=False)):
             work = asyncio.gather(*map(one, self.services))
-            with _signals(work.cancel) as caught:
-                try:
-                    await work
-                except asyncio.CancelledError:
-                    if not caught:
-                        raise
-        return 128 + caught[0] if caught else 0
+            work.add_done_callback(lambda _: interruption.over.set())
+            await interruption.over.wait()
+            if work.done():
+                work.result()
+            else:
+                work.cancel()
+
+
+@dataclass
+class _Interruption:
+    """Ctrl-C, or the end of a Pod; ``signal`` 0: none came."""
+
+    signal: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """There is nothing more to wait for: it came, or the work is done."""
 
 
 @contextmanager
-def _signals(heard: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Ctrl-C and a Pod's end call ``heard``; the second one ends the process as usual."""
-    loop, caught = asyncio.get_running_loop(), list[signal.Signals]()
+def _signals() -> Iterator[_Interruption]:
+    """Hears the first signal; the second one ends the process as usual."""
+    loop, interruption = asyncio.get_running_loop(), _Interruption()
 
-    def hear(number: signal.Signals) -> None:
-        caught.append(number)
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
-        heard()
+    def silence() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def hear(number: int) -> None:
+        interruption.signal = number
+        interruption.over.set()
+        silence()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, hear, number)
     try:
-        yield caught
+        yield interruption
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        silence()
 
 
 def _leave(code: int) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from connectivity_operator import app, logs
+from connectivity_operator import logs
 from connectivity_operator.cli import shell
 from connectivity_operator.errors import ConnectivityError
 from connectivity_operator.settings import Settings
@@ -31,7 +31,7 @@ def release_finalizers(after_pods: str | None, limit: float) -> None:
 
 
 async def _release_finalizers(settings: Settings, after_pods: str | None, limit: float) -> None:
-    from connectivity_operator import uninstall
+    from connectivity_operator import app, uninstall
 
     try:
         async with app.kubernetes_api(settings) as api:

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from connectivity_operator import app, logs
+from connectivity_operator import logs
 from connectivity_operator.cli import shell
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.settings import Settings
@@ -31,6 +31,8 @@ def send(topic: str, texts: tuple[str, ...], file: TextIO | None) -> None:
 
 
 async def _send(settings: Settings, topic: str, messages: list[str]) -> None:
+    from connectivity_operator import app
+
     async with app.engine(settings) as engine:
         try:
             places = await engine.send(topic, [message.encode() for message in messages])

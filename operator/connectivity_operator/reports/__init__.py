@@ -57,7 +57,7 @@ class ServiceReport:
     warnings: tuple[Explanation, ...]
     interrupted: bool = False
     note: str | None = None
-    """Why a ladder without a failure ends early."""
+    """Why a ladder without a failure ends early: the first skipped rung's words."""
 
     @property
     def service(self) -> Service:
@@ -146,7 +146,7 @@ def _service(climb: Climb, describe: Describe, *, interrupted: bool) -> ServiceR
         _cleaned(describe(climb.service, failure)) if failure else None,
         tuple(_cleaned(describe(climb.service, warning)) for warning in climb.warnings),
         interrupted,
-        note if failure is None and not interrupted else None,
+        None if failure else "interrupted" if interrupted else note,
     )
 
 

@@ -95,8 +95,7 @@ def _service(service: ServiceReport, longest: float) -> ET.Element:
     )
     told = [_told(service.failure, "told")] if service.failure else []
     told += [_told(warning, "told warn") for warning in service.warnings]
-    note = [tag("p", f"Authorization and operation were {service.note}.")] if service.note else []
-    return tag("section", head, *told, *note, _rungs(service, longest), id=str(service.service))
+    return tag("section", head, *told, _rungs(service, longest), id=str(service.service))
 
 
 def _class(service: ServiceReport) -> str:
@@ -130,14 +129,16 @@ def _rungs(service: ServiceReport, longest: float) -> ET.Element:
     names = (("name", "rung"), ("time", "time"), ("bar", "when"), ("learnt", "seen"))
     head = tag("tr", *(tag("th", text, {"class": name}) for name, text in names))
     rows: list[ET.Element] = []
-    begin = 0.0
+    begin, note = 0.0, service.note
     for outcome in service.climb.outcomes:
-        rows.append(_rung(outcome, begin, longest))
+        skipped = outcome.result is Result.SKIPPED
+        rows.append(_rung(outcome, begin, longest, (note if skipped else None) or ""))
+        note = None if skipped else note
         begin += outcome.seconds or 0.0
     return tag("table", tag("thead", head), tag("tbody", *rows), {"class": "rungs"})
 
 
-def _rung(outcome: RungOutcome, begin: float, longest: float) -> ET.Element:
+def _rung(outcome: RungOutcome, begin: float, longest: float, note: str) -> ET.Element:
     style = CLASSES[outcome.result]
     mark = tag("span", table.MARKS[outcome.result][0], {"class": f"mark {style}", "title": str(outcome.result)})
     learnt = [
@@ -151,5 +152,5 @@ def _rung(outcome: RungOutcome, begin: float, longest: float) -> ET.Element:
         tag("td", mark, tag("span", str(outcome.rung)), {"class": "name"}),
         tag("td", table.duration(outcome.seconds), {"class": "time"}),
         tag("td", *bar, {"class": "bar"}),
-        tag("td", *learnt, {"class": "learnt"}),
+        tag("td", note, *learnt, {"class": "learnt"}),
     )

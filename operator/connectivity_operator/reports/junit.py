@@ -93,7 +93,7 @@ def _name(report: Report, service: ServiceReport, outcome: RungOutcome) -> str:
 def _why_skipped(service: ServiceReport) -> str:
     if service.failure:
         return f"not climbed: {service.failure.rung} failed ({service.failure.reason})"
-    return "interrupted" if service.interrupted else service.note or "not climbed"
+    return service.note or "not climbed"
 
 
 def _words(told: Explanation) -> str:

@@ -1,8 +1,8 @@
 """A remedy taken apart into what is read and what is pasted.
 
-A line of a remedy that begins with two spaces is to be pasted as it is: a command, a statement, a policy. Inside a
-line of prose, a JSON object and an SQL statement up to its semicolon are that too. What is pasted is never wrapped,
-and stands on lines of its own.
+In a remedy's text these are to be pasted as they are: an SQL statement up to its semicolon, a JSON object, and a
+command, which begins the text or follows a colon or two spaces, and ends at two spaces or with the sentence; and lines
+that begin with two spaces. What is pasted is never wrapped, and stands on lines of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 INDENT = "  "
-_SQL = re.compile(r"\b(?:GRANT|REVOKE|ALTER|CREATE|TRUNCATE|DROP|UPDATE|DELETE) [^;{}]+;")
+_PASTED = re.compile(
+    r"(?P<sql>\b(?:GRANT|REVOKE|ALTER|CREATE|TRUNCATE|DROP|UPDATE|DELETE) [^;{}]+;)"
+    r'|(?P<json>\{")'
+    r"|(?:^|(?<=: )|(?<=  ))(?P<command>(?:aws|eksctl|helm|kubectl|openssl|printf) .+?)(?=  |; then |\. [A-Z]|\.?$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +29,29 @@ class Part:
 
 
 def parts(remedy: str) -> list[Part]:
-    """``remedy`` in order; no part is empty."""
+    """``remedy`` in order; no part is empty, and no block follows another one."""
     found: list[Part] = []
-    for block, lines in groupby(remedy.split("\n"), key=lambda line: line.startswith(INDENT)):
-        if block:
-            found.append(Part(_dedented(list(lines)), paste=True))
-        else:
-            found += [part for line in lines for part in _inline(line)]
-    return _merged([part for part in found if part.text.strip()])
-
-
-def _merged(found: list[Part]) -> list[Part]:
-    """Statements that follow one another are one block."""
-    merged: list[Part] = []
-    for part in found:
-        if part.paste and merged and merged[-1].paste:
-            merged[-1] = Part(f"{merged[-1].text}\n{part.text}", paste=True)
-        else:
-            merged.append(part)
-    return merged
-
-
-def _dedented(lines: list[str]) -> str:
-    return "\n".join(line.removeprefix(INDENT).rstrip() for line in lines)
+    for line in remedy.split("\n"):
+        pieces = [Part(line.removeprefix(INDENT), paste=True)] if line.startswith(INDENT) else _inline(line)
+        for part in pieces:
+            if found and part.paste and found[-1].paste:
+                found[-1] = Part(f"{found[-1].text}\n{part.text}", paste=True)
+            elif part.text:
+                found.append(part)
+    return found
 
 
 def _inline(line: str) -> Iterator[Part]:
-    while line:
-        match = re.search(r'\{"', line)
-        start, end, block = _json(line, match.start()) if match else (len(line), len(line), "")
-        if sql := _SQL.search(line, 0, start):
-            start, end, block = *sql.span(), sql.group()
-        yield Part(line[:start].strip(), paste=False)
-        yield Part(block, paste=True)
+    """The parts of one line."""
+    while found := _PASTED.search(line):
+        end, block = found.end(), found[0]
+        if found["json"]:
+            try:
+                value, end = json.JSONDecoder().raw_decode(line, found.start())
+            except ValueError:
+                break
+            block = json.dumps(value, indent=2, ensure_ascii=False)
+        yield Part(line[: found.start()].strip(), paste=False)
+        yield Part(block.strip(), paste=True)
         line = re.sub(r"^[.;,]?\s*", "", line[end:])
-
-
-def _json(line: str, at: int) -> tuple[int, int, str]:
-    """(start, end, the object indented) of the JSON object that starts there; placeholders in it are text anyway."""
-    try:
-        value, end = json.JSONDecoder().raw_decode(line, at)
-    except ValueError:
-        return len(line), len(line), ""
-    return at, end, json.dumps(value, indent=2, ensure_ascii=False)
+    yield Part(line.strip(), paste=False)
