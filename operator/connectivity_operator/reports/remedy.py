@@ -1,6 +1,6 @@
 """A remedy taken apart into what is read and what is pasted.
 
-In a remedy's text these are to be pasted as they are: an SQL statement up to its semicolon, a JSON object, and a
+In a remedy's text these are to be pasted as they are: an SQL statement up to its semicolon, a JSON value, and a
 command, which begins the text or follows a colon or two spaces, and ends at two spaces or with the sentence; and lines
 that begin with two spaces. What is pasted is never wrapped, and stands on lines of its own.
 """
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 INDENT = "  "
 _PASTED = re.compile(
     r"(?P<sql>\b(?:GRANT|REVOKE|ALTER|CREATE|TRUNCATE|DROP|UPDATE|DELETE) [^;{}]+;)"
-    r'|(?P<json>\{")'
-    r"|(?:^|(?<=: )|(?<=  ))(?P<command>(?:aws|eksctl|helm|kubectl|openssl|printf) .+?)(?=  |; then |\. [A-Z]|\.?$)"
+    r'|(?P<json>\[?\{")'
+    r"|(?:^|(?<=: )|(?<=  ))(?:aws|eksctl|helm|kubectl|openssl|printf) .+?(?=  |, and |; then |\. [A-Z]|\.?$)"
 )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from connectivity_operator.diagnosis.catalogue import CATALOGUE, describe
+from connectivity_operator.diagnosis.ladder import Failure
+from connectivity_operator.reasons import Reason, Service
 from connectivity_operator.reports.remedy import Part, parts
 
 
@@ -44,9 +48,26 @@ def test_parts(remedy: str, expected: list[Part]) -> None:
     assert parts(remedy) == expected
 
 
+@pytest.mark.parametrize(("service", "reason"), CATALOGUE)
+def test_the_catalogues_remedies_come_apart_cleanly(service: Service, reason: Reason) -> None:
+    """No half sentence is pasted, and nothing that is to be pasted is left in prose."""
+    failure = Failure(reason, CATALOGUE[service, reason].rung)
+    for part in parts(describe(service, failure).remedy):
+        if part.paste:
+            assert not re.search(r"[,;.] (and|or|then|Or|Then) ", part.text)
+        else:
+            assert not re.search(r'\{"|\b(GRANT|ALTER|TRUNCATE) |: (aws|kubectl) ', part.text)
+
+
 def test_json_in_prose_becomes_a_block_of_the_same_value() -> None:
     """Indented, so that it fits and can be read."""
     [before, block, after] = parts('Add {"a":{"b":["<c>"]}} to the policy.')
     assert (before.paste, block.paste, after.text) == (False, True, "to the policy.")
     assert json.loads(block.text) == {"a": {"b": ["<c>"]}}
     assert "\n" in block.text
+
+
+def test_a_list_is_json_too() -> None:
+    """Network policies are lists."""
+    [_, block] = parts('The policy: [{"a": 1}]')
+    assert json.loads(block.text) == [{"a": 1}]
