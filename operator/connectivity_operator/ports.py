@@ -334,8 +334,8 @@ class ObjectGone(Exception):
 class ResourceApi(Protocol):
     """What the status writer needs of the API server."""
 
-    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> None:
-        """Replace the whole ``/status`` of exactly this object.
+    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> frozenset[str]:
+        """Replace the whole ``/status`` of exactly this object; the fields that were not kept (`pruning`).
 
         Raises `ObjectGone`, or any `ConnectivityError` for a passing fault.
         """

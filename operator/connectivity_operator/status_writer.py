@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ GONE_AFTER = 5.0
 """A 404 counts only when it is repeated after this time: an API server may answer nonsense while it starts."""
 RETRY_FIRST, RETRY_MOST = 1.0, 15.0
 EVENTS_KEPT = 50
+OUTDATED_CRD = "OutdatedCRD"
+"""Reason of the Event and of the log's line; no condition could say it, an older CRD might drop that, too."""
 
 
 class Urgency(IntEnum):
@@ -59,6 +61,7 @@ class StatusWriter:
         self._urgent = asyncio.Event()
         self._counters = False
         self._written_at = time.monotonic()
+        self._lost: frozenset[str] = frozenset()
 
     def submit(self, body: Mapping[str, Any], urgency: Urgency) -> None:
         """Hand over the newest status; older ones that were not written yet are forgotten."""
@@ -130,8 +133,21 @@ class StatusWriter:
     async def _write(self) -> None:
         # Read at the last moment: what was submitted during a retry replaces what failed.
         assert self._body is not None  # noqa: S101 (for mypy: both callers have looked)
-        await self._api.patch_status(self._ref, self._body)
+        lost = await self._api.patch_status(self._ref, self._body)
         self._written_at = time.monotonic()
+        if lost - self._lost:
+            self._tell_lost(lost)
+        self._lost = lost
+
+    def _tell_lost(self, lost: frozenset[str]) -> None:
+        message = (
+            f"The CRD in this cluster is older than the operator and drops {', '.join(sorted(lost))}; all else works. "
+            "Apply the operator's own: kubectl apply --server-side --force-conflicts -f crds/"
+        )
+        self._log.warning(
+            "status not kept whole", action="status", status="failed", reason=OUTDATED_CRD, message=message
+        )
+        self.event("Warning", OUTDATED_CRD, message, datetime.now(UTC))
 
     async def _post_events(self) -> None:
         """Best effort: an Event that cannot be posted waits for the next write of the status."""

@@ -24,13 +24,15 @@ class FakeApi:
         self.written: list[Mapping[str, object]] = []
         self.events: list[str] = []
         self.answer: Exception | None = None
+        self.lost: frozenset[str] = frozenset()
         self.calls = 0
 
-    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> None:
+    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> frozenset[str]:
         self.calls += 1
         if self.answer:
             raise self.answer
         self.written.append(status)
+        return self.lost
 
     async def post_event(self, ref: ObjectRef, *, kind: str, reason: str, message: str, at: datetime) -> None:
         if self.answer:
@@ -117,3 +119,20 @@ async def test_one_not_found_is_not_believed() -> None:
         api.answer = ObjectGone()
         writer.submit({"n": 2}, Urgency.CHANGE)
         await until(writer.gone.is_set)
+
+
+async def test_fields_that_an_older_crd_drops_are_told_once() -> None:
+    """As an Event, because a condition could be dropped as well; again only if it drops more."""
+    api = FakeApi()
+    api.lost = frozenset({"status.services"})
+    async with running(api) as writer:
+        for n in range(3):
+            writer.submit({"n": n}, Urgency.CHANGE)
+            await until(lambda n=n: len(api.written) == n + 1)
+        assert api.events == ["OutdatedCRD"]
+        api.lost = frozenset()
+        writer.submit({"n": 3}, Urgency.CHANGE)
+        await until(lambda: len(api.written) == 4)
+        api.lost = frozenset({"status.services"})
+        writer.submit({"n": 4}, Urgency.CHANGE)
+        await until(lambda: len(api.events) == 2)

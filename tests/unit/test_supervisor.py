@@ -87,8 +87,9 @@ class World:
             operator="operator/connectivity",
         )
 
-    async def patch_status(self, ref: ObjectRef, body: Mapping[str, Any]) -> None:
+    async def patch_status(self, ref: ObjectRef, body: Mapping[str, Any]) -> frozenset[str]:
         self.written.append(body)
+        return frozenset()
 
     async def post_event(self, ref: ObjectRef, *, kind: str, reason: str, message: str, at: datetime) -> None:
         self.events.append(reason)

@@ -22,6 +22,7 @@ from kubernetes.aio.config import ConfigException
 
 from connectivity_operator.errors import ConnectivityError
 from connectivity_operator.ports import ObjectGone, ObjectRef
+from connectivity_operator.pruning import lost
 from connectivity_operator.resource import GROUP, KIND, PLURAL, VERSION
 
 LIMIT = 10.0
@@ -70,8 +71,10 @@ class KubernetesApi:
             await self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
-    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> None:
-        """Replace the status of exactly this object. Raises `ObjectGone` or `ApiServerError`.
+    async def patch_status(self, ref: ObjectRef, status: Mapping[str, object]) -> frozenset[str]:
+        """Replace the status of exactly this object; the fields that an older CRD has dropped.
+
+        Raises `ObjectGone` or `ApiServerError`.
 
         A JSON patch, because it can test the uid: a merge patch of ``/status`` with another ``metadata.uid``
         is simply accepted (1.36; that subresource ignores all metadata), so the verdicts of a deleted object
@@ -83,17 +86,18 @@ class KubernetesApi:
         ]
         api = client.CustomObjectsApi(self._client)
 
-        async def send() -> object:
+        async def send() -> Any:
             return await api.patch_namespaced_custom_object_status(
                 GROUP, VERSION, ref.namespace, PLURAL, ref.name, patch, _content_type=JSON_PATCH, _request_timeout=LIMIT
             )
 
         try:
-            await self._call("patch status", send)
+            kept = await self._call("patch status", send)
         except _Refused as refused:
             if refused.means_gone(ref):
                 raise ObjectGone(f"{ref.namespace}/{ref.name} ({ref.uid})") from None
             raise
+        return lost(status, kept.get("status") or {}, "status")
 
     async def post_event(self, ref: ObjectRef, *, kind: str, reason: str, message: str, at: datetime) -> None:
         """Post one Event about the object. Raises `ApiServerError`."""
