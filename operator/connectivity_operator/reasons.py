@@ -117,9 +117,11 @@ class Reason(StrEnum):
     TOO_MANY_CONNECTIONS = "TooManyConnections"
     DATABASE_STARTING = "DatabaseStarting"
     READ_ONLY_DATABASE = "ReadOnlyDatabase"
+    SCHEMA_USAGE_DENIED = "SchemaUsageDenied"
     CREATE_TABLE_DENIED = "CreateTableDenied"
     TABLE_MISMATCH = "TableMismatch"
     INSERT_DENIED = "InsertDenied"
+    SEQUENCE_USAGE_DENIED = "SequenceUsageDenied"
     IDENTIFIERS_EXHAUSTED = "IdentifiersExhausted"
     STORAGE_FULL = "StorageFull"
 

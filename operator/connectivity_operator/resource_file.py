@@ -6,6 +6,7 @@ A test compares every rule with `crds/connectivitytests.yaml`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -20,21 +21,40 @@ class ResourceFileError(ConnectivityError):
     """A file does not hold what it should; the text names the place, the field and the rule."""
 
 
-def specs(text: str, source: str) -> list[ResourceSpec]:
-    """The spec of every ConnectivityTest in ``text``, other kinds left out. Raises `ResourceFileError`."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A resource's spec and whose it is."""
+
+    namespace: str | None
+    """None: the file does not say."""
+    name: str
+    spec: ResourceSpec
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def named(body: Mapping[str, Any]) -> Named:
+    """Of a resource that keeps the rules."""
+    metadata = body.get("metadata") or {}
+    return Named(metadata.get("namespace"), metadata.get("name") or "without a name", parse_spec(body["spec"]))
+
+
+def resources(text: str, source: str) -> list[Named]:
+    """Every ConnectivityTest in ``text``, other kinds left out. Raises `ResourceFileError`."""
     try:
         documents = list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         raise ResourceFileError(f"{source}: not YAML{_place(error)}") from error
-    return [_spec(body, source) for document in documents for body in _resources(document)]
+    return [_checked(body, source) for document in documents for body in _resources(document)]
 
 
 def spec(text: str, source: str) -> ResourceSpec:
     """The spec of the one ConnectivityTest in ``text``. Raises `ResourceFileError` for none and for more."""
-    found = specs(text, source)
+    found = resources(text, source)
     if len(found) != 1:
         raise ResourceFileError(f"{source}: expected exactly one {KIND}, found {len(found) or 'none'}")
-    return found[0]
+    return found[0].spec
 
 
 def _resources(document: object) -> Iterator[Mapping[str, Any]]:
@@ -47,13 +67,13 @@ def _resources(document: object) -> Iterator[Mapping[str, Any]]:
                 yield from _resources(item)
 
 
-def _spec(body: Mapping[str, Any], source: str) -> ResourceSpec:
+def _checked(body: Mapping[str, Any], source: str) -> Named:
     try:
         _Resource.model_validate(body)
     except ValidationError as error:
         problems = "; ".join(_problem(details) for details in error.errors(include_url=False))
         raise ResourceFileError(f"{source}: {problems}") from None
-    return parse_spec(body["spec"])
+    return named(body)
 
 
 def _topic(name: str) -> str:

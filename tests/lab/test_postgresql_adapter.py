@@ -243,9 +243,9 @@ NOT_OURS = f"ALTER TABLE demo_log OWNER TO {world.DB_MASTER};"
 READ_ONLY = f"ALTER ROLE {USER} IN DATABASE {world.DB_NAME} SET default_transaction_read_only = on;"
 DENIALS = {
     "create": (f"DROP TABLE demo_log; REVOKE CREATE ON SCHEMA public FROM {USER};", Reason.CREATE_TABLE_DENIED),
-    "schema": (f"REVOKE ALL ON SCHEMA public FROM PUBLIC, {USER};", Reason.CREATE_TABLE_DENIED),
+    "schema": (f"REVOKE ALL ON SCHEMA public FROM PUBLIC, {USER};", Reason.SCHEMA_USAGE_DENIED),
     "insert": (NOT_OURS, Reason.INSERT_DENIED),
-    "sequence": (f"{NOT_OURS} GRANT INSERT ON demo_log TO {USER};", Reason.INSERT_DENIED),
+    "sequence": (f"{NOT_OURS} GRANT INSERT ON demo_log TO {USER};", Reason.SEQUENCE_USAGE_DENIED),
     "row": (
         f"{NOT_OURS} GRANT ALL ON demo_log, demo_log_id_seq TO {USER}; ALTER TABLE demo_log ENABLE ROW LEVEL SECURITY;",
         Reason.INSERT_DENIED,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from connectivity_operator import sql
 from connectivity_operator.adapters.aws import web_identity
 from connectivity_operator.cli import cli
-from connectivity_operator.permissions import Demand, Privileges, grants, privileges
+from connectivity_operator.permissions import Demand, Privileges, privileges
 from connectivity_operator.reports import privileges as report
 from connectivity_operator.settings import Settings
 
@@ -98,8 +99,8 @@ def test_sending_and_creating_cost_extra_privileges_and_nothing_else_does() -> N
         "aoss:WriteDocument",
         "aoss:CreateIndex",
     ]
-    assert not any("GRANT CREATE" in sql.statement for sql in plain.sql)
-    assert "GRANT CREATE ON SCHEMA public TO <database user>;" in [sql.statement for sql in more.sql]
+    assert not any("GRANT CREATE" in entry.statement for entry in plain.sql)
+    assert "GRANT CREATE ON SCHEMA public TO <database user>;" in [entry.statement for entry in more.sql]
 
 
 def test_a_domain_gets_the_http_actions_on_its_indices_alone() -> None:
@@ -199,7 +200,7 @@ def test_the_trust_policies_name_exactly_one_service_account(tmp_path: Path) -> 
 )
 def test_identifiers_are_quoted_where_sql_needs_it(name: str, written: str) -> None:
     """What is pasted does what it says, whatever the names."""
-    assert grants.identifier(name) == written
+    assert sql.identifier(name) == written
 
 
 # ── connections ──────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +230,13 @@ def test_https_goes_through_the_proxy_and_the_rest_does_not() -> None:
 def test_files_are_read_as_kubectl_takes_and_prints_them(tmp_path: Path) -> None:
     """Several documents, lists, other kinds between them, standard input, and names beside them."""
     other = "kind: ConfigMap\nmetadata: {name: x}\n"
-    body = {"kind": "ConnectivityTest", "metadata": {"name": "two"}, "spec": {"topics": ["pay"], "index": "pay"}}
+    version = "connectivity.hyperoptic.com/v1alpha1"
+    body = {
+        "apiVersion": version,
+        "kind": "ConnectivityTest",
+        "metadata": {"name": "two"},
+        "spec": {"topics": ["pay"], "index": "pay"},
+    }
     listed = tmp_path / "list.yaml"
     listed.write_text(json.dumps({"kind": "List", "items": [body]}))
     result = invoke(
@@ -256,10 +263,12 @@ def test_resources_that_the_policy_refuses_get_no_privileges(tmp_path: Path) -> 
     ("arguments", "stdin", "said"),
     [
         (["-f", "-"], "a: [", "line 1"),
+        (["-f", "no-such-file"], None, "no-such-file"),
+        (["--unknown"], None, "--unknown"),
         (["-f", "-"], "kind: ConfigMap", "has no ConnectivityTest in it"),
-        (["-f", "-"], RESOURCE.replace("orders", "'*'"), "spec.topics: '*'"),
-        (["-f", "-"], RESOURCE.replace("docs", "DOCS"), "spec.index: 'DOCS'"),
-        (["-f", "-"], RESOURCE.replace("spec:", "other:"), "spec is missing"),
+        (["-f", "-"], RESOURCE.replace("orders", "'*'"), "spec.topics[0] is '*'"),
+        (["-f", "-"], RESOURCE.replace("docs", "DOCS"), "spec.index is 'DOCS'"),
+        (["-f", "-"], RESOURCE.replace("spec:", "other:"), "spec is required"),
         (["--topic", "a b"], None, "--topic: 'a b'"),
         (["--index", "A"], None, "--index: 'A'"),
         (["--topic", "a", "--role-arn", "x"], None, "--role-arn"),

@@ -87,6 +87,22 @@ def test_the_same_denial_means_another_thing_at_each_stage() -> None:
     ]
 
 
+def test_the_sequence_is_told_from_the_table() -> None:
+    """Each needs a grant of its own, and the state is the same."""
+    error = explain(
+        refused("42501", "permission denied for sequence demo_log_id_seq"), Situation(Stage.INSERT, True, 10.0, FACTS)
+    )
+    assert error.reason is Reason.SEQUENCE_USAGE_DENIED
+    assert error.evidence["sequence"] == "demo_log_id_seq"
+
+
+def test_without_a_schema_to_use_it_is_not_the_right_to_create_that_is_missing() -> None:
+    """A schema without USAGE is left out of the search path."""
+    assert (
+        reason(refused("3F000", "no schema has been selected to create in"), Stage.CREATE) is Reason.SCHEMA_USAGE_DENIED
+    )
+
+
 @pytest.mark.parametrize("state", ["3D000", "42501", "55000"])
 def test_a_database_that_refuses_after_the_login_is_a_matter_of_authorization(state: str) -> None:
     """The token was accepted by then."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from connectivity_operator import __version__, app, logs
-from connectivity_operator.cli import resource_files, shell
-from connectivity_operator.cli.resource_files import Named
+from connectivity_operator import __version__, app, logs, resource_file
+from connectivity_operator.cli import shell
+from connectivity_operator.cli.outputs import asked_for
 from connectivity_operator.errors import ConnectivityError, NotAllowed, PolicyError
 from connectivity_operator.permissions import Demand, Privileges
 from connectivity_operator.policy import PolicyFile
 from connectivity_operator.reports import privileges as report
+from connectivity_operator.resource import KIND
+from connectivity_operator.resource_file import Named, ResourceFileError
 from connectivity_operator.settings import Settings
 
 _TOPIC = re.compile(r"[a-zA-Z0-9._*-]{1,249}")
@@ -25,8 +28,33 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _SHOWN = 5
 
 
-@click.command()
-@click.option("-f", "--file", "files", type=click.File(), multiple=True, help="Resources; - is standard input.")
+class _Telling(click.Command):
+    """A command whose refusals are JSON too, where that is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        as_json = any(output.format == "json" for output in asked_for(args))
+        with _told(as_json=as_json):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _told(as_json=ctx.params["output"] == "json"):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        if as_json:
+            click.echo(report.failed_json(error.format_message(), __version__))
+        raise
+
+
+@click.command(cls=_Telling)
+@click.option(
+    "-f", "--file", "files", type=click.File(encoding="utf-8"), multiple=True, help="Resources; - is standard input."
+)
 @click.option("--topic", "topics", multiple=True, help="Topic, or pattern with *; may be repeated.")
 @click.option("--index", "indices", multiple=True, help="Index, or pattern with *; may be repeated.")
 @click.option("--create", is_flag=True, help="The operator itself creates an absent index and table.")
@@ -51,14 +79,9 @@ def permissions(
     For the resources that the operator watches in the cluster; with -f, --topic or --index for those alone, and no
     cluster is asked. AWS is never asked: what cannot be known is a <placeholder>.
     """
-    try:
-        settings = shell.settings()
-        told = _told(role_arn, service_account, issuer)
-        found = _privileges(settings, files, topics, indices, told, create=create, send=send)
-    except click.ClickException as error:
-        if output == "json":
-            click.echo(report.failed_json(error.message, __version__))
-        raise
+    settings = shell.settings()
+    told = _facts(role_arn, service_account, issuer)
+    found = _privileges(settings, files, topics, indices, told, create=create, send=send)
     click.echo(report.render_json(found, __version__) if output == "json" else report.render_text(found))
 
 
@@ -75,7 +98,7 @@ def _privileges(
     _check("--topic", topics, _TOPIC)
     _check("--index", indices, _INDEX)
     if files:
-        resources = [named for file in files for named in resource_files.read(file)]
+        resources = [named for file in files for named in _read(file)]
         source = f"{', '.join(file.name for file in files)}: {_counted(resources)}"
     elif topics or indices:
         resources, source = [], "the command line"
@@ -119,6 +142,18 @@ def _allowed(settings: Settings, resources: Iterable[Named]) -> _Allowed:
     return _Allowed(tuple(kept), tuple(left_out))
 
 
+def _read(file: TextIO) -> list[Named]:
+    try:
+        found = resource_file.resources(file.read(), file.name)
+    except ResourceFileError as error:
+        raise shell.Refused(str(error)) from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise shell.Refused(f"{file.name}: cannot be read as text ({type(error).__name__})") from error
+    if not found:
+        raise shell.Refused(f"{file.name}: has no {KIND} in it")
+    return found
+
+
 def _in_cluster(settings: Settings) -> list[Named]:
     logs.configure("ERROR", "console", stream=sys.stderr)
     try:
@@ -128,24 +163,24 @@ def _in_cluster(settings: Settings) -> list[Named]:
             f"the cluster cannot be asked for resources: {error}\n"
             "Without a cluster give resources with -f FILE (- is standard input), or names with --topic and --index."
         ) from error
-    return [resource_files.named(body, "the cluster") for body in bodies]
+    return [resource_file.named(body) for body in bodies]
 
 
-def _told(role_arn: str | None, service_account: str | None, issuer: str | None) -> dict[str, str]:
+def _facts(role_arn: str | None, service_account: str | None, issuer: str | None) -> dict[str, str]:
     """What the command line says of the principal, as `app.least_privileges` takes it."""
-    told = {}
+    facts = {}
     if role_arn is not None:
         if not _ROLE.fullmatch(role_arn):
             raise shell.Refused(f"--role-arn: {role_arn!r} is not like arn:aws:iam::111122223333:role/<role>")
-        told["role_arn"] = role_arn
+        facts["role_arn"] = role_arn
     if service_account is not None:
         namespace, slash, name = service_account.partition("/")
         if not (namespace and slash and name) or "/" in name:
             raise shell.Refused(f"--service-account: {service_account!r} is not like NAMESPACE/NAME")
-        told["subject"] = f"system:serviceaccount:{namespace}:{name}"
+        facts["subject"] = f"system:serviceaccount:{namespace}:{name}"
     if issuer is not None:
-        told["issuer_host"] = issuer.removeprefix("https://").rstrip("/")
-    return told
+        facts["issuer_host"] = issuer.removeprefix("https://").rstrip("/")
+    return facts
 
 
 def _check(option: str, names: Iterable[str], pattern: re.Pattern[str]) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from connectivity_operator.permissions.demand import Demand
 from connectivity_operator.settings import Settings
+from connectivity_operator.sql import identifier
 
 SCHEMA = "public"
 TABLE = "demo_log"
 SEQUENCE = "demo_log_id_seq"
 """What SERIAL makes."""
-
-_SIMPLE = re.compile(r"[a-z_][a-z0-9_]*|<[a-z ]+>")
-# Reserved in PostgreSQL 18 (appendix C of its manual); such a name needs quotes.
-_RESERVED = re.compile(
-    r"all|analyse|analyze|and|any|array|as|asc|asymmetric|authorization|binary|both|case|cast|check|collate|collation|"
-    r"column|concurrently|constraint|create|cross|current_\w+|default|deferrable|desc|distinct|do|else|end|except|false|"
-    r"fetch|for|foreign|freeze|from|full|grant|group|having|ilike|in|initially|inner|intersect|into|is|isnull|join|"
-    r"lateral|leading|left|like|limit|localtime|localtimestamp|natural|not|notnull|null|offset|on|only|or|order|outer|"
-    r"overlaps|placing|primary|references|returning|right|select|session_user|similar|some|symmetric|system_user|table|"
-    r"tablesample|then|to|trailing|true|union|unique|user|using|variadic|verbose|when|where|window|with"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +32,6 @@ def statements(settings: Settings, demand: Demand, table: str) -> tuple[Sql, ...
         Sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {user};", "find the table in its schema"),
         *_table(user, table, create=demand.create),
     )
-
-
-def identifier(name: str) -> str:
-    """As SQL wants it: in double quotes unless it is a plain lower-case word."""
-    if _SIMPLE.fullmatch(name) and not _RESERVED.fullmatch(name):
-        return name
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _login(user: str, *, iam: bool) -> tuple[Sql, ...]:

@@ -6,6 +6,7 @@ looked at; it is English unless somebody set ``lc_messages``. No text of the ser
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -67,6 +68,9 @@ _DENIED = {
 }
 """42501, insufficient privilege."""
 
+_SEQUENCE = re.compile(r"permission denied for sequence (\w+)")
+"""Whoever may insert may still not draw an id; the state is the same."""
+
 _CONTENT_CLASSES = ("22", "23")
 """Data exceptions and integrity violations blame a value of the row."""
 
@@ -109,10 +113,12 @@ def _answered(error: asyncpg.PostgresError, situation: Situation) -> DependencyE
     state = str(error.sqlstate or "")
     if situation.stage is Stage.CONNECT and (refused := _login(error, state, situation)):
         return refused
+    if state == "42501" and (sequence := _SEQUENCE.search(str(error.args[0]))):
+        return _error(Reason.SEQUENCE_USAGE_DENIED, situation, {"sqlstate": state, "sequence": sequence[1]})
     if state == "42501":
         return _error(_DENIED[situation.stage], situation, {"sqlstate": state})
     if state == "3F000":  # no schema to create in: the search path has none that the user may use
-        return _error(Reason.CREATE_TABLE_DENIED, situation, {"sqlstate": state})
+        return _error(Reason.SCHEMA_USAGE_DENIED, situation, {"sqlstate": state})
     if reason := _STATES.get(state):
         return _error(reason, situation, {**_about(error), "sqlstate": state})
     if state.startswith("08"):

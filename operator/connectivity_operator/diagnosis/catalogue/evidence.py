@@ -33,6 +33,7 @@ EVIDENCE = {
     "limit": "seconds that were waited",
     "status": "HTTP status",
     "sqlstate": "PostgreSQL's error code",
+    "sequence": "sequence of the table's ids",
     "expires": "end of a certificate",
     "names": "names that a certificate is for",
     "protocol": "KAFKA_SECURITY_PROTOCOL",

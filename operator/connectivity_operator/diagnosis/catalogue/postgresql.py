@@ -43,8 +43,9 @@ ENTRIES = (
         Reason.IAM_NOT_GRANTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
         "The database takes the IAM token for a password. From here that is one of: user {user} lacks rds_iam, does "
         "not exist (names are case-sensitive), or IAM authentication is off.",
-        "GRANT rds_iam TO {user!q};  If it is granted, turn IAM on: aws rds modify-db-instance "
-        "--db-instance-identifier <instance> --enable-iam-database-authentication --apply-immediately",
+        "GRANT rds_iam TO {user!q};  If there is no such role, first: CREATE ROLE {user!q} LOGIN;  If it is granted, "
+        "turn IAM on: aws rds modify-db-instance --db-instance-identifier <instance> "
+        "--enable-iam-database-authentication --apply-immediately",
     ),
     Entry(
         Reason.PASSWORD_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
@@ -99,9 +100,14 @@ ENTRIES = (
         "default_transaction_read_only;",
     ),
     Entry(
+        Reason.SCHEMA_USAGE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
+        "User {user} may use no schema of its search path, so it neither finds the table demo_log nor can create it.",
+        "GRANT USAGE ON SCHEMA public TO {user!q};",
+    ),
+    Entry(
         Reason.CREATE_TABLE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "The table demo_log does not exist and user {user} may not create it.",
-        "GRANT USAGE, CREATE ON SCHEMA public TO {user!q};  Or create the table as in the README.",
+        "GRANT CREATE ON SCHEMA public TO {user!q};  Or create the table as in the README.",
     ),
     Entry(
         Reason.TABLE_MISMATCH, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
@@ -111,7 +117,12 @@ ENTRIES = (
     Entry(
         Reason.INSERT_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may not insert into demo_log.",
-        "GRANT INSERT ON demo_log TO {user!q}; GRANT USAGE ON SEQUENCE demo_log_id_seq TO {user!q};",
+        "GRANT INSERT ON demo_log TO {user!q};",
+    ),
+    Entry(
+        Reason.SEQUENCE_USAGE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
+        "User {user} may insert into demo_log, but not draw the row's id from its sequence.",
+        "GRANT USAGE ON SEQUENCE {sequence!q} TO {user!q};",
     ),
     Entry(
         Reason.IDENTIFIERS_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,

@@ -14,9 +14,9 @@ from typing import Any
 
 from connectivity_operator.diagnosis.catalogue.entry import Entry
 from connectivity_operator.diagnosis.catalogue.evidence import placeholder
+from connectivity_operator.sql import identifier
 
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]")
-_PLAIN_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*|<.*>")
 
 
 def message_and_remedy(entry: Entry, evidence: Mapping[str, str]) -> tuple[str, str]:
@@ -46,12 +46,7 @@ class _Formatter(string.Formatter):
         return str(kwargs.get(str(key)) or placeholder(str(key)))
 
     def convert_field(self, value: Any, conversion: Any) -> Any:
-        return _identifier(value) if conversion == "q" else super().convert_field(value, conversion)
-
-
-def _identifier(name: str) -> str:
-    """PostgreSQL folds an unquoted identifier to lower case and allows no dash in it."""
-    return name if _PLAIN_IDENTIFIER.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+        return identifier(value) if conversion == "q" else super().convert_field(value, conversion)
 
 
 _FORMATTER = _Formatter()
