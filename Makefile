@@ -48,6 +48,10 @@ check: $(READY)  ## format, lint, types and layers
 image: $(READY)  ## build the operator's image, as an archive, and its bill of materials into dist/
 	$(BIN)/python -m lab image
 
+.PHONY: runbooks
+runbooks: $(READY)  ## write docs/runbooks.md from the catalogue
+	$(BIN)/python -m connectivity_operator.runbooks > docs/runbooks.md
+
 .PHONY: bench
 bench: $(READY)  ## measure, in a lab apart, and put the figures into bench/README.md
 	$(BIN)/python -m bench --write all

@@ -139,10 +139,11 @@ def test_every_path_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_anchor_exists(document: Path) -> None:
-    """A link within the document leads to one of its headings, by GitHub's rule for anchors."""
+    """A link within the document leads to one of its headings, by GitHub's rule for anchors, or to an id of its own."""
     text = document.read_text()
     headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    anchors |= set(re.findall(r'<a id="([^"]+)"></a>', text))
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from connectivity_operator import __version__
-from connectivity_operator.cli import check, permissions, release_finalizers, run, send
+from connectivity_operator.cli import check, explain, permissions, release_finalizers, run, send
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +17,12 @@ def cli() -> None:
     """Does this workload reach MSK, OpenAI, OpenSearch Serverless and RDS, and if not, why?"""
 
 
-for command in (run.run, check.check, permissions.permissions, send.send, release_finalizers.release_finalizers):
+for command in (
+    run.run,
+    check.check,
+    explain.explain,
+    permissions.permissions,
+    send.send,
+    release_finalizers.release_finalizers,
+):
     cli.add_command(command)
