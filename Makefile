@@ -31,7 +31,7 @@ demo: up  ## the main job, end to end: the operator in a Pod, a resource, ten me
 
 .PHONY: test
 test: up  ## the whole test suite, on real servers
-	$(BIN)/python -m pytest tests/unit tests/helm tests/lab tests/e2e
+	$(BIN)/python -m pytest tests/unit tests/helm tests/lab tests/deploy tests/e2e
 
 .PHONY: unit
 unit: $(READY)  ## only the tests that need no server

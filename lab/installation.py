@@ -71,35 +71,38 @@ def make_secret(key: str = openai.API_KEY) -> None:
     kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifest)
 
 
-def arguments(image: str) -> list[str]:
+def arguments(image: str, values: Sequence[Path | str] = VALUES) -> list[str]:
     """What follows `helm install operator <chart>` in the lab."""
     return [
-        "--dependency-update", f"--namespace={NAMESPACE}", "--create-namespace", "--wait",
-        f"--timeout={HELM_LIMIT:.0f}s",
-        *(f"--values={file}" for file in VALUES),
+        f"--namespace={NAMESPACE}", "--create-namespace", "--wait", f"--timeout={HELM_LIMIT:.0f}s",
+        *(f"--values={file}" for file in values),
         f"--set=ho-microservice.image.tag={image.rpartition(':')[2]}",
         f"--set-file=trust.rdsBundle={certificates.authority_file('rds-ca')}",
         f"--set-file=trust.extraBundle={certificates.authority_file()}",
     ]  # fmt: skip
 
 
-def install(image: str, options: Sequence[str] = ()) -> None:
-    """Install or upgrade the release and wait until its Pod is ready; ends an operator that runs as a process."""
+def make_way() -> None:
+    """Nothing is left that a release would collide with: an operator that runs as a process, an interrupted command."""
     processes.end("operator", grace=20)  # it has the ports that the Pod needs
-    if state() not in ("", "deployed"):  # an interrupted command blocks the next one
+    if state() not in ("", "deployed"):
         remove()
+
+
+def install(image: str, *options: str) -> None:
+    """Install or upgrade the release and wait until its Pod is ready."""
+    make_way()
     make_secret()
-    helm("upgrade", "--install", RELEASE, CHART, *arguments(image), *options)
+    helm("upgrade", "--install", RELEASE, CHART, "--dependency-update", *arguments(image), *options)
 
 
 def remove() -> None:
-    """Uninstall the release, if there is one, and wait until its Pods are gone, which Helm does not."""
-    if not state():
-        return
-    runner.up(parts.with_needs(["node"]))  # the hook of the chart runs in a Pod
-    helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", f"--timeout={HELM_LIMIT:.0f}s")
-    until(lambda: not pods(), limit=90, what="the end of the operator's Pod")
-    kubectl("-n", NAMESPACE, "delete", "secret", OPENAI_SECRET, "--ignore-not-found")
+    """Uninstall the release, if there is one, and wait until its Pods are gone; then delete what Helm leaves."""
+    if state():
+        runner.up(parts.with_needs(["node"]))  # the hook of the chart runs in a Pod
+        helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", f"--timeout={HELM_LIMIT:.0f}s")
+        until(lambda: not pods(), limit=90, what="the end of the operator's Pod")
+    kubectl("-n", NAMESPACE, "delete", f"pod/{DEPLOYMENT}-check", f"secret/{OPENAI_SECRET}", "--ignore-not-found")
 
 
 def pods() -> list[dict[str, Any]]:

@@ -33,6 +33,11 @@ def load(archive: Path) -> list[str]:
     return names
 
 
+def tag(name: str, other: str) -> None:
+    """Give an image another name."""
+    _ctr("images", "tag", "--force", name, other)
+
+
 def remove(names: Iterable[str]) -> None:
     """Forget images; containers that were made from them run on."""
     for name in names:
