@@ -14,6 +14,7 @@ from typing import Any
 
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
 from connectivity_operator.status import (
+    HEARTBEAT,
     HISTORY_LIMIT,
     Condition,
     PipelineStatus,
@@ -135,9 +136,14 @@ def compose(before: Status, facts: Facts) -> tuple[Status, list[Transition]]:
     )
 
 
-def _valid_until(checked: str | None, facts: Facts) -> str | None:
-    at = moment(checked)
-    return timestamp(at + timedelta(seconds=VALIDITY * facts.interval)) if at else None
+def _valid_until(checked: str | None, facts: Facts) -> str:
+    """Always later than the next write of an operator that lives: another one takes a resource over from then on.
+
+    Where nothing is checked, because it is suspended or refused or new, that is all that it says.
+    """
+    idle = facts.suspended or facts.not_allowed
+    at = None if idle else moment(checked)
+    return timestamp((at or facts.now) + timedelta(seconds=VALIDITY * max(facts.interval, HEARTBEAT)))
 
 
 def _service(before: Status, facts: Facts, service: Service) -> ServiceStatus | None:

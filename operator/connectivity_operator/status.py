@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+HEARTBEAT = 30.0
+"""Seconds after which a status is written again at the earliest if nothing but times and counters has changed."""
+
 MESSAGE_LIMIT = 512
 HISTORY_LIMIT = 20
 REMEDY_LIMIT = 4096

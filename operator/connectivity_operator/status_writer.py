@@ -18,8 +18,9 @@ import structlog
 
 from connectivity_operator.errors import ConnectivityError
 from connectivity_operator.ports import ObjectGone, ObjectRef, ResourceApi
+from connectivity_operator.status import HEARTBEAT
 
-COUNTERS_EVERY = 30.0
+COUNTERS_EVERY = HEARTBEAT
 """Seconds between two writes that change nothing but counters and times."""
 LOOK = 5.0
 """Seconds after which it looks again whether something is due."""

@@ -9,7 +9,7 @@ import pytest
 
 from connectivity_operator.conditions import CONNECTED, Facts, Flow, Judged, compose
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
-from connectivity_operator.status import Counters, PipelineStatus, Status, read
+from connectivity_operator.status import Counters, PipelineStatus, Status, read, timestamp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FINE = {s: Judged(CONNECTED, 1) for s in DEPENDENCIES}
@@ -208,3 +208,20 @@ def test_failures_go_on_counting_over_a_restart() -> None:
     old, _ = compose(Status(), facts(judged={**FINE, Service.KAFKA: replace(BROKEN, failures=40)}))
     new, _ = compose(old, facts(judged={**FINE, Service.KAFKA: replace(BROKEN, failures=2)}))
     assert new.services["kafka"].consecutive_failures == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"checked": NOW - timedelta(seconds=20)}, 160),
+        ({"checked": NOW - timedelta(seconds=10), "interval": 10}, 80),  # it is written every half minute
+        ({"checked": NOW - timedelta(hours=1), "suspended": True}, 180),
+        ({"checked": NOW - timedelta(hours=1), "not_allowed": "no"}, 180),
+        ({"judged": {}}, 180),
+        ({"checked": NOW - timedelta(hours=1)}, 180 - 3600),
+    ],
+)
+def test_a_living_operators_status_is_valid_until_its_next_write(changes: dict[str, object], seconds: int) -> None:
+    """Otherwise another operator would take the resource over in between; verdicts that nobody renews do expire."""
+    status, _ = compose(Status(), facts(**changes))
+    assert status.valid_until == timestamp(NOW + timedelta(seconds=seconds))
