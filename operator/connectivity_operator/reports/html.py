@@ -53,7 +53,7 @@ def _body(report: Report, verdict: str) -> Iterator[ET.Element]:
     if report.services:
         yield tag("table", tag("tbody", *map(_overview, report.services)), {"class": "overview"})
     longest = max((service.seconds for service in report.services), default=0.0)
-    for service in report.services:
+    for service in sorted(report.services, key=_urgency):  # the overview keeps the usual order
         yield _service(service, longest)
     yield tag(
         "footer",
@@ -96,6 +96,11 @@ def _service(service: ServiceReport, longest: float) -> ET.Element:
     told = [_told(service.failure, "told")] if service.failure else []
     told += [_told(warning, "told warn") for warning in service.warnings]
     return tag("section", head, *told, _rungs(service, longest), id=str(service.service))
+
+
+def _urgency(service: ServiceReport) -> int:
+    """What is to be fixed comes first, then what deserves attention."""
+    return 0 if not service.passed else 1 if service.warnings else 2
 
 
 def _class(service: ServiceReport) -> str:

@@ -91,6 +91,12 @@ def test_what_is_to_be_pasted_stands_in_blocks() -> None:
     assert "GRANT rds_iam TO app;" in Page(html.render(made(IAM_NOT_GRANTED))).of("pre")
 
 
+def test_what_is_to_be_fixed_comes_first() -> None:
+    """Whoever opens a ticket's page sees it without scrolling; warnings come before what needs nothing."""
+    page = Page(html.render(REPORTS["failures and a warning"]))
+    assert page.of("h2") == ["Kafka", "PostgreSQL", "OpenSearch", "OpenAI"]
+
+
 def test_the_head_says_what_a_ticket_needs() -> None:
     """Verdict, identity, version, time and the command."""
     page = Page(html.render(REPORTS["failures and a warning"]))
