@@ -7,7 +7,9 @@ Authorities, each ``<name>.pem`` and ``<name>.key``:
 ``rds-ca``
     RDS signs with a private authority of its own, which clients know only from AWS's bundle file;
 ``kubernetes-ca``
-    the cluster's own, as in `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt`.
+    the cluster's own, as in `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt`;
+``unknown-ca``
+    nobody trusts it: for faults.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lab import paths
 
-AUTHORITIES = {"ca": "Lab public CA", "rds-ca": "Lab RDS CA", "kubernetes-ca": "Lab Kubernetes CA"}
+AUTHORITIES = {
+    "ca": "Lab public CA",
+    "rds-ca": "Lab RDS CA",
+    "kubernetes-ca": "Lab Kubernetes CA",
+    "unknown-ca": "Somebody else's CA",
+}
 """File name -> common name of each authority."""
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -66,6 +73,36 @@ def issue(name: str, *, ca: str = "ca", hosts: Sequence[str]) -> tuple[Path, Pat
             _write(key_file, _private_pem(key), mode=0o600)
             _write(chain, _pem(leaf) + _pem(authority.certificate), mode=0o644)
     return chain, key_file
+
+
+def forge(
+    name: str,
+    *,
+    ca: str,
+    hosts: Sequence[str],
+    begins: timedelta = timedelta(hours=-1),
+    ends: timedelta = SERVER_LIFETIME,
+    curve: ec.EllipticCurve | None = None,
+) -> tuple[Path, Path]:
+    """A server certificate as `issue` makes it, in place of the one that is there, with whatever is to be wrong.
+
+    ``begins`` and ``ends`` count from now; ``curve`` is the key's (P-256). `issue` puts it right again.
+    """
+    chain, key_file = paths.CERTIFICATES / f"{name}.pem", paths.CERTIFICATES / f"{name}.key"
+    with _locked():
+        authority = _authority(ca)
+        key = ec.generate_private_key(curve or ec.SECP256R1())
+        validity = (begins, ends)
+        leaf = _sign(_name(hosts[0][:64]), key, authority, ExtendedKeyUsageOID.SERVER_AUTH, hosts, validity)
+        _write(key_file, _private_pem(key), mode=0o600)
+        _write(chain, _pem(leaf) + _pem(authority.certificate), mode=0o644)
+    return chain, key_file
+
+
+def forget(name: str) -> None:
+    """Remove a certificate: `issue` makes another one."""
+    for suffix in (".pem", ".key"):
+        (paths.CERTIFICATES / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def issue_client(name: str, *, ca: str, user: str, groups: Sequence[str] = ()) -> tuple[Path, Path]:
@@ -146,7 +183,7 @@ def _lasts(certificate: x509.Certificate) -> bool:
 def _self_sign(common_name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = _name(common_name)
     return (
-        _builder(key, subject=name, issuer=name, lifetime=AUTHORITY_LIFETIME)
+        _builder(key, subject=name, issuer=name, validity=(timedelta(hours=-1), AUTHORITY_LIFETIME))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(certificates=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -159,8 +196,9 @@ def _sign(
     authority: _Authority,
     usage: x509.ObjectIdentifier,
     hosts: Sequence[str] = (),
+    validity: tuple[timedelta, timedelta] = (timedelta(hours=-1), SERVER_LIFETIME),
 ) -> x509.Certificate:
-    builder = _builder(key, subject=subject, issuer=authority.certificate.subject, lifetime=SERVER_LIFETIME)
+    builder = _builder(key, subject=subject, issuer=authority.certificate.subject, validity=validity)
     if hosts:
         builder = builder.add_extension(x509.SubjectAlternativeName(_alternative_names(hosts)), critical=False)
     return (
@@ -174,7 +212,7 @@ def _sign(
 
 
 def _builder(
-    key: ec.EllipticCurvePrivateKey, *, subject: x509.Name, issuer: x509.Name, lifetime: timedelta
+    key: ec.EllipticCurvePrivateKey, *, subject: x509.Name, issuer: x509.Name, validity: tuple[timedelta, timedelta]
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -183,8 +221,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + lifetime)
+        .not_valid_before(now + validity[0])
+        .not_valid_after(now + validity[1])
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 

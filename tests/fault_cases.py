@@ -20,12 +20,15 @@ class Expectation:
     reason: str
     rung: str | None = None
     remedy: Sequence[str] = ()
+    message: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
     def differences(self, shown: Mapping[str, Any]) -> list[str]:
         """What is not as expected in an entry of ``services``, of the status or of `check -o json`."""
-        remedy = str(shown.get("remedy") or "")
-        found = [f"remedy lacks {text!r}: {remedy}" for text in self.remedy if text not in remedy]
+        found = []
+        for kind, texts in (("remedy", self.remedy), ("message", self.message)):
+            said = str(shown.get(kind) or "")
+            found += [f"{kind} lacks {text!r}: {said}" for text in texts if text not in said]
         if (shown["reason"], shown.get("rung")) != (self.reason, self.rung):
             found.append(f"{shown['reason']} at {shown.get('rung')}, not {self.reason} at {self.rung}")
         warned = {warning["reason"] for warning in shown.get("warnings") or ()}
@@ -45,6 +48,7 @@ class Case:
     operator: bool = True
     together: str | None = None
     credentials: str = "long"
+    topics: Sequence[str] = ()
     flowing: bool = False
     note: str = ""
 

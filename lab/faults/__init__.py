@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.faults import kafka, network
+from lab.faults import identity, kafka, network, tls, web_identity
 from lab.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for module in (network, kafka) for fault in module.FAULTS}
+_MODULES = (network, tls, identity, web_identity, kafka)
+
+FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 """Every fault by its name."""

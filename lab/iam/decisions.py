@@ -153,9 +153,18 @@ def authorize_aoss(state: State, principal: str, permission: str, resource: str)
 def caller_of(account: Account, service: str, request: sigv4.Request) -> Credentials:
     """The authenticated caller of an AWS API with signed headers. Raises `NotAuthenticatedError`."""
     try:
-        return _caller(account, _signed(request), service)
+        region = endpoint_region(request.headers.get("host", ""))
+        return _caller(account, _signed(request), service, region)
     except MalformedSignatureError as error:
         raise NotAuthenticatedError(Cause.MALFORMED, str(error)) from error
+
+
+def endpoint_region(host: str) -> str:
+    """The region that a request to ``sts.<region>.amazonaws.com`` must be signed for; a global name is us-east-1's."""
+    labels = host.partition(":")[0].removesuffix(".amazonaws.com").split(".")
+    if not host.endswith(".amazonaws.com"):
+        return world.REGION
+    return labels[1] if len(labels) > 1 else "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -197,5 +206,5 @@ def _token_caller(
     return _caller(account, token.signed, claim.service)
 
 
-def _caller(account: Account, signed: sigv4.Signed, service: str) -> Credentials:
-    return authenticate(signed, account.find(signed.access_key), service=service, region=world.REGION, now=account.now)
+def _caller(account: Account, signed: sigv4.Signed, service: str, region: str = world.REGION) -> Credentials:
+    return authenticate(signed, account.find(signed.access_key), service=service, region=region, now=account.now)

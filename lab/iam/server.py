@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from lab import world
+from lab import server_tls, world
 from lab.iam import admin, http_front, pod_identity
 from lab.iam.identity_tokens import IdentityTokens
 from lab.iam.issuer_keys import IssuerKeys
@@ -57,8 +57,7 @@ async def serve(args: Namespace) -> None:
     store, refusals = Store(args.state), Refusals()
     tokens = IdentityTokens(store, IssuerKeys(args.issuer_ca))
     sts, agent = Sts(store, tokens), PodIdentity(store, tokens)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(args.certificate, args.key)
+    tls = server_tls.context(args.certificate, args.key)
     runners = [
         await _site(http_front.sts_application(store, sts, refusals), world.STS[1], 443, tls),
         await _site(http_front.secrets_manager_application(store, refusals), world.SECRETS_MANAGER[1], 443, tls),

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -80,6 +81,16 @@ async def brokers() -> set[int]:
     """The brokers that the cluster counts as alive."""
     async with _client() as client:
         return _alive(client)
+
+
+async def configure_broker(node: int, settings: Mapping[str, str]) -> None:
+    """Make these the broker's dynamic settings, in place of any that it has; empty: back to its file's."""
+    async with _admin() as admin:
+        resource = ConfigResource(ConfigResourceType.BROKER, str(node), dict(settings))
+        responses = await admin.alter_configs([resource])
+    for code, detail, *_ in (answer for response in responses for answer in response.resources):
+        if code:
+            raise for_code(code)(f"broker {node}: {detail}")
 
 
 # ── consumer groups ──────────────────────────────────────────────────────────────────────────────────

@@ -36,6 +36,11 @@ class Identity:
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
 
+    @property
+    def withheld(self) -> Path:
+        """While this file exists, a fault has the AWS token: it is left as it is."""
+        return self.folder / "aws-token.withheld"
+
 
 OPERATOR = Identity(world.OPERATOR_SERVICE_ACCOUNT, world.ROLE_ARN)
 LAB_ADMIN = Identity("lab-admin", f"arn:aws:iam::{world.ACCOUNT}:role/lab-admin")
@@ -54,6 +59,8 @@ def issue(identity: Identity) -> None:
 
 def ensure(identity: Identity) -> None:
     """Write new tokens if there are none or they end soon."""
+    if identity.withheld.exists():
+        return
     if not identity.aws_token.exists() or _expiry(identity.aws_token.read_text()) - time.time() < RENEW_BEFORE:
         issue(identity)
 

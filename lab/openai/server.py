@@ -8,7 +8,6 @@ import json
 import logging
 import signal
 import socket
-import ssl
 import struct
 import time
 import uuid
@@ -21,7 +20,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from lab import world
+from lab import server_tls, world
 from lab.openai import API_KEY, errors, validation
 from lab.openai.embedding import Embedder, Vectors
 from lab.openai.errors import ApiError
@@ -190,8 +189,7 @@ def admin_application(api: Api) -> web.Application:
 async def serve(args: Namespace) -> None:
     """Run until SIGTERM or SIGINT."""
     api = Api(Embedder())
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(args.certificate, args.key)
+    tls = server_tls.context(args.certificate, args.key)
     runners = []
     for app, (address, port), context in (
         (api_application(api), (world.OPENAI[1], 443), tls),

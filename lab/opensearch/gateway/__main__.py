@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from lab import world
+from lab import server_tls, world
 from lab.opensearch.gateway import control_api, server
 from lab.opensearch.gateway.injection import Injections
 from lab.opensearch.gateway.locks import Locks
@@ -30,8 +29,7 @@ def _arguments() -> Namespace:
 
 async def serve(args: Namespace) -> None:
     """Run until SIGTERM or SIGINT."""
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(args.certificate, args.key)
+    tls = server_tls.context(args.certificate, args.key)
     injections = Injections()
     backend = "http://{}:{}".format(*world.OPENSEARCH_BACKEND)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=BACKEND_LIMIT)) as session:
