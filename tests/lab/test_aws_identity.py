@@ -20,7 +20,7 @@ from connectivity_operator.reasons import Reason, Service
 from lab import certificates, world
 from lab.iam import control, pod_identity
 from lab.kubernetes import access
-from tests.fakes.peers import http_proxy, listening
+from tests.fakes.peers import http_proxy, listening, say
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account", "pod")]
 
@@ -210,6 +210,19 @@ async def test_an_account_that_is_not_ready(identity: AwsIdentity, patch: dict[s
     with control.changed(patch):
         assert (await refusal(identity)).reason is reason
     assert await identity.ensure_credentials() == "WebIdentity"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+async def test_a_web_page_in_the_place_of_sts_is_no_refusal(
+    identity: AwsIdentity, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """A firewall's or a portal's page says nothing of the role, whatever its status."""
+    page = b"<html><body>Please log in</body></html>"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n".encode()
+    async with listening(say(head + page)) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+        error = await refusal(identity)
+    assert (error.reason, error.evidence["status"]) == (Reason.UNEXPECTED_ANSWER, status[:3])
 
 
 # ── the pod's environment ────────────────────────────────────────────────────────────────────────────

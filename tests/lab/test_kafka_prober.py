@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
 
 from connectivity_operator.adapters.kafka import Producer
 from connectivity_operator.adapters.kafka.prober import Connection
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import Bounds, TopicPartition
 from connectivity_operator.reasons import Reason, Service
-from lab import world
+from lab import processes, world
 from lab.iam import control
 from lab.kafka import admin
 from tests.lab.msk_login import BROKERS, Role, resolve_as
@@ -215,6 +218,41 @@ async def test_a_broker_that_does_not_lead_says_so(role: Role, topic: str) -> No
     await connection.close()
 
 
+async def test_a_group_of_another_kind_of_client_cannot_be_joined(role: Role) -> None:
+    """A code of the broker that says nothing of our rights: its number and name are told."""
+    asked = await role.prober().connect(FIRST, 9098)
+    coordinator = await asked.find_coordinator(GROUP)
+    await asked.close()
+    first = await role.prober().connect(coordinator.host, coordinator.port)
+    second = await role.prober().connect(coordinator.host, coordinator.port)
+
+    def join(member: str) -> Awaitable[Any]:
+        return first._connection.send(
+            JoinGroupRequest(GROUP, 10_000, 10_000, member, None, "connect", [("eager", b"")])
+        )
+
+    member = (await join("")).to_object()["member_id"]
+    await join(member)
+    error = await refused(second.join_and_leave(GROUP, ["orders"]))
+    await first._connection.send(LeaveGroupRequest(GROUP, member))
+    await first.close()
+    await second.close()
+    assert error.reason is Reason.SERVICE_UNAVAILABLE
+    assert error.evidence["detail"] == "JoinGroup: error 23, INCONSISTENT_GROUP_PROTOCOL"
+
+
+async def test_a_broker_that_stops_answering_ends_a_question_at_its_limit(role: Role) -> None:
+    """The process hangs; its connections stay."""
+    connection = await role.prober().connect(BROKERS[1], 9098)
+    processes.send("kafka-2", signal.SIGSTOP)
+    try:
+        error = await refused(connection.find_coordinator(GROUP))
+    finally:
+        processes.send("kafka-2", signal.SIGCONT)
+    await connection.close()
+    assert error.reason is Reason.REQUEST_TIMEOUT
+
+
 async def test_a_closed_connection_says_so(role: Role) -> None:
     """Also of one that was opened long ago."""
     connection = await role.prober().connect(FIRST, 9098)
@@ -242,5 +280,6 @@ async def test_each_refusal_to_send_has_its_reason(role: Role, topic: str) -> No
         assert await send(topic) is Reason.WRITE_DATA_DENIED
     with role.without("Connect"):
         assert await send(topic) is Reason.CLUSTER_ACCESS_DENIED
-    too_large = Producer(role.access(), role.prober()).send(topic, [b"x" * 2_000_000])
-    assert (await refused(too_large)).evidence["detail"] == "Produce: error 10, MESSAGE_SIZE_TOO_LARGE"
+    too_large = await refused(Producer(role.access(), role.prober()).send(topic, [b"x" * 2_000_000]))
+    assert too_large.reason is Reason.TOO_LARGE
+    assert too_large.evidence["detail"] == "Produce: error 10, MESSAGE_SIZE_TOO_LARGE"

@@ -21,6 +21,7 @@ from connectivity_operator.settings import Settings
 from lab import operator_env, world
 from lab.iam import control as iam
 from lab.postgresql import control, psql
+from tests.fakes.peers import listening, say
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("account", "database")]
 
@@ -143,6 +144,41 @@ async def test_an_insert_that_is_refused_fails_the_operation(settings: Settings,
     psql(f"ALTER TABLE demo_log OWNER TO {USER};")
     psql("SELECT setval('demo_log_id_seq', 2147483647);")
     assert failed(await climbed(settings, identity)) == (Rung.OPERATION, Reason.IDENTIFIERS_EXHAUSTED)
+
+
+async def test_an_error_of_its_own_is_told_by_its_state(settings: Settings, identity: AwsIdentity) -> None:
+    """Somebody's trigger refuses every row."""
+    psql(table.CREATE)
+    psql(f"ALTER TABLE demo_log OWNER TO {USER};")
+    psql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON demo_log EXECUTE FUNCTION refuse();"
+    )
+    try:
+        result = await climbed(settings, identity)
+    finally:
+        psql("DROP TABLE demo_log; DROP FUNCTION refuse();")
+    assert failed(result) == (Rung.OPERATION, Reason.SERVICE_UNAVAILABLE)
+    assert result.failure is not None
+    assert "P0001" in catalogue.describe(Service.POSTGRESQL, result.failure).message
+
+
+async def test_a_server_of_another_protocol_is_told(environment: dict[str, str], identity: AwsIdentity) -> None:
+    """A web server answers the request for TLS with an error in its own words."""
+    async with listening(say(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        elsewhere = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(port)}
+        result = await climbed(Settings.load({**environment, **elsewhere}), identity)
+    assert failed(result) == (Rung.TLS, Reason.TLS_NOT_SPOKEN)
+
+
+async def test_a_server_with_old_tls_alone_is_told(settings: Settings, identity: AwsIdentity) -> None:
+    """The administrator has set an upper limit that no client of today goes down to."""
+    control.configure(ssl_min_protocol_version="TLSv1", ssl_max_protocol_version="TLSv1.1")
+    try:
+        result = await climbed(settings, identity)
+    finally:
+        control.configure(ssl_min_protocol_version=None, ssl_max_protocol_version=None)
+    assert failed(result) == (Rung.TLS, Reason.TLS_HANDSHAKE_FAILED)
 
 
 async def test_a_role_that_cannot_be_assumed_stops_at_the_identity_rung(

@@ -13,14 +13,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from connectivity_operator.adapters.aws.web_identity import ROLE_VARIABLE, TOKEN_FILE_VARIABLE
 from connectivity_operator.adapters.connection_errors import network_reason
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import Reason, Rung, Service
 
-TRANSLATED = (aws.BotoCoreError, aws.ClientError, OSError, ValueError, RuntimeError)
-"""What credential providers and clients raise. RuntimeError: fresh credentials that have expired already."""
+TRANSLATED = (aws.BotoCoreError, aws.ClientError, ResponseParserError, KeyError, OSError, ValueError, RuntimeError)
+"""What credential providers and clients raise. RuntimeError: fresh credentials that have expired already; KeyError: an
+answer that lacks what AWS's have, a web page for example."""
 
 ALLOWED_SKEW = 300.0
 """Seconds that AWS lets a clock be off."""
@@ -100,6 +102,8 @@ def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, st
     match error:
         case aws.ClientError():
             return _refusal(error)
+        case ResponseParserError() | KeyError():  # a web page with status 200: something else answers for STS
+            return Reason.UNEXPECTED_ANSWER, {"status": "200"}
         case aws.CredentialRetrievalError():
             return _retrieval(error)
         case aws.ConnectionError() | aws.HTTPClientError():
@@ -119,8 +123,11 @@ def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, st
 def _refusal(error: aws.ClientError) -> tuple[Reason, dict[str, str]]:
     """STS answered, with an error code."""
     answer: Any = error.response
-    code, text = str(answer["Error"].get("Code")), str(answer["Error"].get("Message"))
+    said = answer.get("Error", {})
+    code, text = str(said.get("Code", "Unknown")), str(said.get("Message"))
     status = int(answer["ResponseMetadata"]["HTTPStatusCode"])
+    if code in (str(status), "Unknown") and status < 500:  # botocore's words for an answer that holds none of AWS's
+        return Reason.UNEXPECTED_ANSWER, {"status": str(status)}
     if status >= 500 or status == 429 or code in ("Throttling", "ThrottlingException"):
         return Reason.SERVICE_UNAVAILABLE, {"status": str(status)}
     if code == "RegionDisabledException":
