@@ -265,6 +265,18 @@ async def test_static_keys_win_over_the_role_and_wrong_ones_are_found_out(
     assert [warning.reason for warning in climbed.warnings] == [Reason.STATIC_CREDENTIALS_IN_USE]
 
 
+async def test_a_token_needs_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials need none; what is signed with them does."""
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x" * 40)
+    regionless = AwsIdentity(region=None, ca_files=(certificates.authority_file(),))
+    with pytest.raises(DependencyError) as refused:
+        await regionless.rds_token(world.POSTGRESQL[0], 5432, world.DB_USER)
+    await regionless.close()
+    assert (refused.value.reason, refused.value.evidence["variable"]) == (Reason.NOT_CONFIGURED, "AWS_REGION")
+
+
 async def test_a_pod_identity_association_gives_credentials(
     identity: AwsIdentity, monkeypatch: pytest.MonkeyPatch, token_file: Mounted
 ) -> None:

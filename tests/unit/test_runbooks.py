@@ -140,11 +140,20 @@ def test_calls_of_the_aws_cli_exist(service: str, operation: str, options: froze
     assert {xform_name(name, "-") for name in shape.required_members} - {"client-token"} <= options
 
 
+def as_a_shell_writes_it(document: str) -> str:
+    """A here-document, with the examples' values."""
+    values = {v.name: "asked" if "$(" in v.value else v.value for v in variables()}
+    assignments = "\n".join(f"{name}={value}" for name, value in values.items())
+    script = f"{assignments}\ncat <<EOF\n{document}\nEOF\n"
+    return subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("article", ARTICLES)
 def test_policies_and_patches_are_json(article: Article) -> None:
     """What is pasted into AWS and Kubernetes parses."""
     for block in blocks(article):
         documents = re.findall(r"<<EOF\n(.*?)\nEOF", block, re.DOTALL)
+        documents = [as_a_shell_writes_it(document) for document in documents]
         documents += re.findall(r"--patch \\?\s*'(\{.*?\})'\s*(?:\n|$)", block)
         for document in documents:
             assert json.loads(document)
