@@ -261,6 +261,17 @@ def test_pods_reach_what_they_need_and_nothing_else(release: Rendered, name: str
     assert any(metadata in to.get("ipBlock", {}).get("except", ()) for rule in spec["egress"] for to in rule["to"])
 
 
+def test_the_hook_reaches_the_api_server_only(release: Rendered) -> None:
+    """The release's own NetworkPolicies are deleted by then, and a namespace may deny by default."""
+    spec = release.one("NetworkPolicy", "connectivity-operator-release-finalizers")["spec"]
+    labels = release.one("Job")["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["ingress"] == []
+    [rule] = spec["egress"]
+    assert {port["port"] for port in rule["ports"]} == {443, 6443}
+
+
 def test_the_check_sees_the_operators_world(release: Rendered) -> None:
     """Same identity, environment and files; it is a test that stays, because its log is the report."""
     check = release.one("Pod")
