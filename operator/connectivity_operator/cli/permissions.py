@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import click
 
-from connectivity_operator import __version__, app, logs, resource_file
+from connectivity_operator import __version__, logs, resource_file
 from connectivity_operator.cli import shell
 from connectivity_operator.cli.outputs import asked_for
 from connectivity_operator.errors import ConnectivityError, NotAllowed, PolicyError
@@ -115,6 +115,8 @@ def _privileges(
         create=create,
         send=send,
     )
+    from connectivity_operator import app
+
     return app.least_privileges(settings, demand, told, allowed.left_out)
 
 
@@ -155,6 +157,8 @@ def _read(file: TextIO) -> list[Named]:
 
 
 def _in_cluster(settings: Settings) -> list[Named]:
+    from connectivity_operator import app
+
     logs.configure("ERROR", "console", stream=sys.stderr)
     try:
         bodies = shell.wait(app.watched_resources(settings))

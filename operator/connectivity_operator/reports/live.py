@@ -17,6 +17,8 @@ from connectivity_operator.reports import table
 from connectivity_operator.reports.progress import Progress, Row
 
 PER_SECOND = 8
+ROOMY = 64
+"""Columns from which on there is a gap between the rungs."""
 
 
 @contextmanager
@@ -25,19 +27,21 @@ def shown(progress: Progress, console: Console) -> Iterator[None]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield
         return
-    display = _Display(progress, unicode=table.speaks_unicode(console))
+    display = _Display(progress, unicode=table.speaks_unicode(console), gap=" " if console.width >= ROOMY else "")
     with Live(get_renderable=display.table, console=console, refresh_per_second=PER_SECOND, transient=True):
         yield
 
 
 class _Display:
-    def __init__(self, progress: Progress, *, unicode: bool) -> None:
-        self._progress, self._unicode = progress, unicode
+    def __init__(self, progress: Progress, *, unicode: bool, gap: str) -> None:
+        self._progress, self._unicode, self._gap = progress, unicode, gap
         # One for all lines: a new one would start to turn anew at each refresh.
         self._spinner = Spinner("dots" if unicode else "line", style="cyan")
 
     def table(self) -> Table:
-        grid = Table.grid(padding=(0, 2))
+        grid = Table.grid(padding=(0, 2 if self._gap else 1))
+        for _ in range(5):
+            grid.add_column(no_wrap=True)
         for row in self._progress.rows():
             grid.add_row(*self._cells(row))
         return grid
@@ -67,5 +71,5 @@ class _Display:
                 )
             else:
                 line.append(table.mark(result, unicode=self._unicode))
-            line.append(" ")
+            line.append(self._gap)
         return line

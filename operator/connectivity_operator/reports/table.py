@@ -24,8 +24,8 @@ MARKS = {
 }
 """The mark, the same in ASCII, and its colour."""
 INDENT = " " * 6
-WIDEST = 100
-"""Columns; longer lines are hard to read."""
+NARROWEST, WIDEST = 24, 100
+"""Columns of prose; longer lines are hard to read."""
 SHOWN = ("principal", "host", "address", "topics", "brokers", "model", "dimensions", "index", "database", "variable")
 """Evidence worth a word beside a passed rung."""
 _ASCII = str.maketrans(
@@ -68,7 +68,7 @@ def speaks_unicode(console: Console) -> bool:
 class _Page:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._width = min(console.width, WIDEST)
+        self._width = max(NARROWEST, min(console.width, WIDEST))
         self.unicode = speaks_unicode(console)
         self._said: dict[tuple[str, str], str] = {}
 

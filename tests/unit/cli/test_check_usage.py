@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
 
-from connectivity_operator.cli import cli
+from connectivity_operator.cli import cli, shell
 
 BAD = (
     (["--nonsense"], "No such option '--nonsense'"),
@@ -101,6 +103,42 @@ def test_an_old_report_is_not_left_for_a_new_one(tmp_path: Path) -> None:
     check("-o", f"table={table}", "-o", f"html={page}")
     assert table.read_text() == ""
     assert "POSTGRES_PORT" in page.read_text()
+
+
+def test_a_fault_of_the_check_itself_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its kind alone: what an exception says may hold anything."""
+
+    def broken() -> None:
+        raise RuntimeError("the key is sk-secret")
+
+    monkeypatch.setattr(shell, "settings", broken)
+    result = check("-o", "json")
+    assert json.loads(result.stdout)["error"] == "the check itself is at fault (RuntimeError)"
+    assert isinstance(result.exception, RuntimeError)
+
+
+@pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt, 130), (shell.Terminated, 143)])
+def test_an_interruption_before_the_first_step_is_told(
+    signal: type[BaseException], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a resource from standard input may wait for ever."""
+
+    def interrupted() -> None:
+        raise signal
+
+    monkeypatch.setattr(shell, "settings", interrupted)
+    result = check("-o", "junit")
+    assert result.exit_code == code
+    assert "interrupted before the first step" in result.stdout
+    assert result.stderr == "Interrupted before the first step.\n"
+
+
+def test_the_command_line_is_there_before_any_client_library() -> None:
+    """Help and refusals come at once; the libraries take most of a second."""
+    heavy = "{'aiokafka', 'asyncpg', 'boto3', 'botocore', 'kopf', 'kubernetes', 'openai', 'opensearchpy'}"
+    program = f"import sys, connectivity_operator.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(
