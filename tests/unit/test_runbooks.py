@@ -87,6 +87,11 @@ def test_every_variable_is_used_and_set() -> None:
     assert {variable.name for variable in needed(everything)} == {variable.name for variable in variables()}
 
 
+def test_the_function_that_runs_in_the_pod_is_told_which() -> None:
+    """`in_pod` needs the Pod and its namespace although its own words name neither."""
+    assert {variable.name for variable in needed('in_pod dig "$HOST"')} == {"NAMESPACE", "POD", "HOST"}
+
+
 def test_variables_can_be_set_in_their_order() -> None:
     """None needs a later one."""
     seen: set[str] = set()

@@ -95,7 +95,7 @@ def variables() -> tuple[Variable, ...]:
 
 def needed(commands: str) -> list[Variable]:
     """The variables of ``commands``, and of their own values."""
-    wanted = _named(commands)
+    wanted = _named(commands) | ({"POD"} if "in_pod" in commands else set())
     for variable in reversed(variables()):
         if variable.name in wanted:
             wanted |= _named(variable.value)
