@@ -26,6 +26,9 @@ SERVICE = "pods.eks.amazonaws.com"
 
 LIFETIME_SECONDS = 6 * 3600
 
+_TAG = "aws:RequestTag/kubernetes-"
+"""Of the session tags that EKS sends along; a trust policy may have conditions on them."""
+
 _SUBJECT_PREFIX = "system:serviceaccount:"
 
 
@@ -53,17 +56,19 @@ class PodIdentity:
         """
         claims = await self._tokens.verify(token)
         web_identity.check_audience_and_expiry(claims, [AUDIENCE], now=self._store.now())
-        who = claims.subject.removeprefix(_SUBJECT_PREFIX).replace(":", "/")
+        namespace, _, account = claims.subject.removeprefix(_SUBJECT_PREFIX).partition(":")
+        who = f"{namespace}/{account}"
+        tags = {f"{_TAG}namespace": namespace, f"{_TAG}service-account": account}
         name = self._store.state.pod_identity_associations.get(who)
         if name is None:
             text = f"No pod identity association found for service account {who}"
             raise ServiceError(404, "ResourceNotFoundException", text)
         role = self._store.state.roles.get(name)
         for action in ("sts:AssumeRole", "sts:TagSession"):
-            if role is None or not evaluate_trust(role.trust, "Service", SERVICE, action, {}).allowed:
+            if role is None or not evaluate_trust(role.trust, "Service", SERVICE, action, tags).allowed:
                 text = f"Unable to assume the role {name} for service account {who}"
                 raise ServiceError(400, "AccessDeniedException", text, f"{name} does not trust {SERVICE} to {action}")
-        session = f"eks-lab-{who.rpartition('/')[2]}-{uuid.uuid4()}"[:64]
+        session = f"eks-lab-{account}-{uuid.uuid4()}"[:64]
         cap = self._store.state.faults.credentials_cap_seconds or LIFETIME_SECONDS
         issued = credentials.assume_role(name, session, expires=self._store.now() + min(cap, LIFETIME_SECONDS))
         self._store.remember(issued)

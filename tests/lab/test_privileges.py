@@ -8,10 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -25,8 +29,11 @@ from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import DEPENDENCIES
 from connectivity_operator.settings import Settings
 from lab import operator_env, world
+from lab.faults import packets
 from lab.iam import control as iam
+from lab.iam import pod_identity
 from lab.iam.policies import without_action
+from lab.kubernetes import access
 from lab.opensearch import admin as opensearch
 from lab.postgresql import control as postgresql
 from lab.postgresql import psql
@@ -67,7 +74,10 @@ class Printed:
     document: Mapping[str, Any]
     actions: tuple[str, ...] = ()
     """Of the IAM policy, left out."""
-    trusted: bool = True
+    trust: str = "irsa"
+    """Which of the trust policies is granted."""
+    trust_actions: tuple[str, ...] = ()
+    """Of it, left out."""
     permissions: tuple[str, ...] = ()
     """Of the data access policy, left out."""
     sql: Mapping[str, str] = field(default_factory=dict)
@@ -76,11 +86,11 @@ class Printed:
     def grant(self) -> None:
         """This, and nothing else."""
         state = iam.get_state()
-        policy = self.document["iamPolicy"]
-        for action in self.actions:
-            policy = without_action(policy, action)
-        trust = self.document["trustPolicies"]["irsa"] if self.trusted else {"Version": "2012-10-17", "Statement": []}
+        policy = without(self.document["iamPolicy"], self.actions)
+        trust = without(self.document["trustPolicies"][self.trust], self.trust_actions)
         state["roles"][world.ROLE_NAME] = {"trust": trust, "policies": {"printed": policy}}
+        if self.trust == "podIdentity":
+            state["pod_identity_associations"] = {self.document["serviceAccount"]: world.ROLE_NAME}
         (grant,) = self.document["dataAccessPolicy"]
         (rule,) = grant["Rules"]
         kept = [permission for permission in rule["Permission"] if permission not in self.permissions]
@@ -99,6 +109,13 @@ class Printed:
             replaced = [text for start, text in self.sql.items() if statement.startswith(start)]
             made.append(replaced[0] if replaced else statement)
         return made
+
+
+def without(policy: Mapping[str, Any], actions: Sequence[str]) -> Mapping[str, Any]:
+    """The policy without these actions."""
+    for name in actions:
+        policy = without_action(policy, name)
+    return policy
 
 
 @pytest.fixture
@@ -203,7 +220,7 @@ class Missing:
     sql: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, whole: Printed) -> Printed:
-        return Printed(whole.document, self.actions, True, self.permissions, self.sql)
+        return Printed(whole.document, actions=self.actions, permissions=self.permissions, sql=self.sql)
 
     async def assert_told(self, look: Callable[[], Awaitable[Mapping[str, Explanation]]]) -> None:
         """By its own reason, and no other service suffers."""
@@ -333,17 +350,120 @@ async def test_sending_is_missed(creating: Printed, engine: app.Engine) -> None:
     assert f"Allow kafka-cluster:WriteData on {KAFKA}:topic/demo/{CLUSTER}/orders for {ROLE}" in told.remedy
 
 
+WITH_IAM = ("kafka", "opensearch", "postgresql")
+
+
+def statement_in(remedy: str) -> Any:
+    """The JSON that a remedy ends with."""
+    return json.loads(remedy[remedy.index("{") :])
+
+
 async def test_trust_is_missed(least: Printed, engine: app.Engine) -> None:
     """All services with IAM stop at it; the remedy is the very statement that was printed."""
-    Printed(least.document, trusted=False).grant()
+    Printed(least.document, trust_actions=("sts:AssumeRoleWithWebIdentity",)).grant()
     told = await failures(engine, TARGET)
-    assert {service: (said.reason, said.rung) for service, said in told.items()} == dict.fromkeys(
-        ("kafka", "opensearch", "postgresql"), ("TrustPolicyMismatch", "identity")
+    assert {s: (said.reason, said.rung) for s, said in told.items()} == dict.fromkeys(
+        WITH_IAM, ("TrustPolicyMismatch", "identity")
     )
     (statement,) = least.document["trustPolicies"]["irsa"]["Statement"]
     for said in told.values():
         assert ROLE in said.remedy
-        assert json.loads(said.remedy[said.remedy.index("{") :]) == statement
+        assert statement_in(said.remedy) == statement
+
+
+@pytest.mark.parametrize("action", [None, "sts:AssumeRole", "sts:TagSession"])
+async def test_trust_of_pod_identity_is_enough_and_missed(
+    least: Printed,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    action: str | None,
+) -> None:
+    """The same with the other way to the role, whose agent asks for two actions."""
+    token = tmp_path / "token"
+    token.write_text(access.token(world.OPERATOR_SERVICE_ACCOUNT, audience=pod_identity.AUDIENCE))
+    for name in ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", pod_identity.URI)
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
+    Printed(least.document, trust="podIdentity", trust_actions=(action,) if action else ()).grant()
+    async with app.engine(Settings.load(environment)) as engine:
+        if action is None:
+            assert await once(lambda told: not told, partial(failures, engine, TARGET)) == {}
+            return
+        told = await failures(engine, TARGET)
+    assert {s: (said.reason, said.rung) for s, said in told.items()} == dict.fromkeys(
+        WITH_IAM, ("TrustPolicyMismatch", "identity")
+    )
+    (statement,) = least.document["trustPolicies"]["podIdentity"]["Statement"]
+    assert all(statement_in(said.remedy) == statement for said in told.values())
+
+
+# ── ports ────────────────────────────────────────────────────────────────────────────────────────────
+SERVERS = {
+    "Kafka": [address for _, address in world.BROKERS.values()],
+    "PostgreSQL": [world.POSTGRESQL[1]],
+    "OpenSearch": [world.OPENSEARCH[1]],
+    "OpenAI": [world.OPENAI[1]],
+    "STS": [world.STS[1]],
+    "DNS": [world.DNS_ADDRESS],
+}
+NOT_FOR_A_CHECK = {"Kubernetes"}
+"""Without the API server there is nobody to be told."""
+
+
+@contextmanager
+def closed(document: Mapping[str, Any], *services: str) -> Iterator[None]:
+    """Packets to the printed ports of these services are dropped."""
+    name = "privileges"
+    try:
+        for connection in document["connections"]:
+            if connection["service"] in services:
+                for address in SERVERS[connection["service"]]:
+                    for protocol in connection["protocol"].split("+"):
+                        packets.block(name, address, connection["port"], packets.DROP, protocol=protocol)
+        yield
+    finally:
+        packets.clear(name)
+
+
+async def test_each_port_is_missed(least: Printed, engine: app.Engine) -> None:
+    """Four at once: none hides another. (The fault matrix closes each of them alone.)"""
+    least.grant()
+    with closed(least.document, "Kafka", "PostgreSQL", "OpenSearch", "OpenAI"):
+        told = await failures(engine, TARGET)
+    for service, host, port in (
+        ("kafka", "kafka.eu-west-2.amazonaws.com", "9098"),
+        ("postgresql", "demo.c9d8e7f6a5b4.eu-west-2.rds.amazonaws.com", "5432"),
+        ("opensearch", "x1y2z3a4b5c6d7e8f9g0.eu-west-2.aoss.amazonaws.com", "443"),
+        ("openai", "api.openai.com", "443"),
+    ):
+        said = told[service]
+        assert (said.reason, said.rung) == ("ConnectionTimeout", "tcp")
+        assert host in said.message + said.remedy
+        assert port in said.remedy
+
+
+async def test_the_port_of_sts_is_missed(least: Printed, engine: app.Engine) -> None:
+    """By all services with IAM, at the rung that asks it."""
+    least.grant()
+    with closed(least.document, "STS"):
+        told = await failures(engine, TARGET)
+    assert {s: (said.reason, said.rung) for s, said in told.items()} == dict.fromkeys(
+        WITH_IAM, ("STSUnreachable", "identity")
+    )
+    assert all("com.amazonaws.eu-west-2.sts" in said.remedy and "443" in said.remedy for said in told.values())
+
+
+def test_the_port_of_the_resolver_is_missed(least: Printed) -> None:
+    """By a process of its own, for this one resolves the lab's names by itself."""
+    arguments = ["check", "--only", "openai", "-o", "json"]
+    command, environment = operator_env.command([sys.executable, "-m", "connectivity_operator", *arguments])
+    with closed(least.document, "DNS"):
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    (openai,) = json.loads(found.stdout)["services"]
+    assert (openai["reason"], openai["rung"]) == ("ResolverUnavailable", "dns")
+    assert "53" in openai["remedy"]
 
 
 def test_every_printed_privilege_has_its_case(creating: Printed, environment: dict[str, str]) -> None:
@@ -356,5 +476,6 @@ def test_every_printed_privilege_has_its_case(creating: Printed, environment: di
         permissions = set(whole.document["dataAccessPolicy"][0]["Rules"][0]["Permission"])
         assert permissions == {p for case in cases for p in case.permissions if p in permissions}
         left_out = {start for case in cases for start in case.sql}
+        assert {c["service"] for c in whole.document["connections"]} == {*SERVERS, *NOT_FOR_A_CHECK}
         for entry in whole.document["sql"]:
             assert any(entry["statement"].startswith(start) for start in left_out), entry

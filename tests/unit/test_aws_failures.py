@@ -41,6 +41,13 @@ def answered(code: str, message: str = "", *, operation: str = "AssumeRoleWithWe
         ),
         (aws.ProfileNotFound(profile="x"), Reason.NO_CREDENTIALS),
         (aws.CredentialRetrievalError(provider="custom-process", error_msg="x"), Reason.NO_CREDENTIALS),
+        (
+            aws.CredentialRetrievalError(
+                provider="container-role",
+                error_msg="Received non 200 response 400 from container metadata: (AccessDeniedException): …",
+            ),
+            Reason.TRUST_POLICY_MISMATCH,
+        ),
         (aws.ReadTimeoutError(endpoint_url="https://sts.eu-west-2.amazonaws.com/"), Reason.STS_UNREACHABLE),
         (aws.ProxyConnectionError(proxy_url="http://user:secret@proxy:3128"), Reason.PROXY_UNREACHABLE),
         (PermissionError(errno.EACCES, "denied", TOKEN_FILE), Reason.WEB_IDENTITY_TOKEN_UNREADABLE),

@@ -189,8 +189,11 @@ def _retrieval(error: aws.CredentialRetrievalError) -> tuple[Reason, dict[str, s
     """Another program that gives credentials did not: the Pod Identity agent, or a laptop's helper program."""
     if _said(error, "provider") != "container-role":
         return Reason.NO_CREDENTIALS, {"detail": f"{error.kwargs.get('provider')} gave none"}
-    refused = "non 200 response" in str(_said(error, "error_msg") or "")
-    if refused:
+    answer = str(_said(error, "error_msg") or "")
+    # The agent passes on what AssumeRoleForPodIdentity of the EKS Auth API answered.
+    if "AccessDeniedException" in answer:
+        return Reason.TRUST_POLICY_MISMATCH, {"cause": "pods"}
+    if "non 200 response" in answer:
         detail = "the agent has no credentials for this pod"
         return Reason.POD_IDENTITY_UNAVAILABLE, {"detail": detail, "cause": "association"}
     return Reason.POD_IDENTITY_UNAVAILABLE, {"detail": "the agent does not answer", "cause": "agent"}

@@ -13,6 +13,13 @@ _TRUST = (
 )
 """The statement of a trust policy that lets exactly this pod's token in."""
 
+_PODS_TRUST = (
+    '{{"Effect":"Allow","Principal":{{"Service":"pods.eks.amazonaws.com"}},"Action":["sts:AssumeRole","sts:TagSession"],'
+    '"Condition":{{"StringEquals":{{"aws:RequestTag/kubernetes-namespace":"{namespace}",'
+    '"aws:RequestTag/kubernetes-service-account":"{service_account}"}}}}}}'
+)
+"""The same for EKS Pod Identity."""
+
 _ANNOTATE = (
     "kubectl -n {namespace} annotate serviceaccount {service_account} --overwrite "
     "eks.amazonaws.com/role-arn=<role ARN>  (with the chart: ho-microservice.serviceAccount.annotations), and restart "
@@ -74,6 +81,13 @@ ENTRIES = (
         "STS refuses to let {subject} assume {role_arn}. It says the same of a role that does not exist and of one "
         "whose trust policy does not match the token.",
         f"If the role exists, add to the trust policy of {{role_arn}}: {_TRUST}",
+        (
+            Variant(
+                "cause", ("pods",),
+                message="EKS Pod Identity has an association for the pod, but may not assume its role.",
+                remedy=f"If the role of the association exists, add to its trust policy: {_PODS_TRUST}",
+            ),
+        ),
     ),
     Entry(
         Reason.OIDC_PROVIDER_MISSING, Rung.IDENTITY, Kind.REFUSED, Healer.AWS,
