@@ -278,6 +278,25 @@ async def test_a_group_that_must_not_be_joined_is_told_and_joined_later(
     assert values(records, 0) == [b"a"]
 
 
+async def test_a_member_without_messages_comes_back_after_a_denial(role: Role, guarded: LabCluster) -> None:
+    """A denied heartbeat ends the task that sends them; without a commit nothing else makes the member join again."""
+    source, _ = await joined(guarded, from_the_beginning)
+    with role.without("AlterGroup"):
+        await told(source, Reason.ALTER_GROUP_DENIED)
+    quiet, deadline = 0, time.monotonic() + LIMIT
+    while quiet < 10:
+        assert time.monotonic() < deadline, "it is denied for ever"
+        try:
+            await source.fetch(limit=10, wait=0.2)
+            quiet += 1
+        except DependencyError:
+            quiet = 0
+            await asyncio.sleep(0.1)
+    await guarded.produce(0, b"a")
+    records, errors = await in_spite(source, 1)
+    assert (values(records, 0), errors) == ([b"a"], [])
+
+
 async def test_questions_and_commits_that_are_denied_have_their_reason(role: Role, guarded: LabCluster) -> None:
     """Brokers keep a decision about a session for a second."""
     source, _ = await joined(guarded, from_the_beginning)

@@ -180,6 +180,7 @@ class GroupConsumer:
 
     def _failure(self, consumer: AIOKafkaConsumer, error: Exception) -> PositionsLost | DependencyError | None:
         """What `getmany()` raised, as ours; None when there is nothing to be told yet."""
+        group_requests.rejoin_if_unheard(consumer)
         match error:
             case OffsetOutOfRangeError(args=(wanted,)):
                 return PositionsLost(self._reading.lose(wanted))

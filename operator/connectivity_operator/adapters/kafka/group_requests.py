@@ -86,6 +86,16 @@ def denied(consumer: AIOKafkaConsumer, otherwise: Asked = Asked.JOIN_GROUP) -> A
     return Asked.FIND_COORDINATOR if consumer._coordinator.coordinator_id is None else otherwise
 
 
+def rejoin_if_unheard(consumer: AIOKafkaConsumer) -> None:
+    """Join again if the task that sends heartbeats has ended, as it does when one is denied.
+
+    aiokafka leaves it so: the group forgets the member, and every `getmany()` raises the denial for ever.
+    """
+    coordinator = consumer._coordinator
+    if coordinator._heartbeat_task is not None and coordinator._heartbeat_task.done():
+        coordinator.request_rejoin()
+
+
 def unreadable(consumer: AIOKafkaConsumer) -> TheirPartition | None:
     """The partition whose batch made `getmany()` fail: it takes them in order and drops those that are empty."""
     return next(iter(consumer._fetcher._records), None)
