@@ -36,6 +36,9 @@ FLOWING = "PipelineFlowing"
 STALLED = "Stalled"
 RESTART = 60.0
 """Seconds beyond the validity that a restart may take: the last finished message is written every half minute."""
+RETRYING_AFTER = 15.0
+"""Seconds that a step may fail at least before the pipeline counts as failed, however short the interval is: what
+passes sooner is no verdict of a dependency either (`diagnosis.judge`)."""
 VALIDITY = 3
 """Intervals for which a verdict and a finished message count."""
 
@@ -71,6 +74,10 @@ class Flow:
     """Since the last message that was finished and not rejected."""
     lagging_for: float | None = None
     """How long lag has been above zero without a finished message."""
+    silent: tuple[str, float] | None = None
+    """The partition that has been silent longest although messages wait there, and for how long."""
+    throttled_for: float | None = None
+    """How long the policy's rate has been holding messages back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,22 +190,11 @@ def _connected(before: Status, facts: Facts, service: Service) -> Condition:
 
 def _flowing(before: Status, facts: Facts) -> Condition:
     """`PipelineFlowing` by the table; the first rule that holds decides."""
-    flow, interval = facts.flow, facts.interval
-    old = before.conditions.get(FLOWING)
+    flow, old = facts.flow, before.conditions.get(FLOWING)
     if facts.suspended or facts.not_allowed:
         return _halted(old, facts)
-    if flow.trouble and flow.trouble[2] > interval:
-        service, reason, _ = flow.trouble
-        return _flow("False", "Retrying", f"Waiting for {service}: {reason}. Nothing is skipped.", facts)
-    if flow.lagging_for is not None and flow.lagging_for > 2 * interval:
-        text = "Messages are waiting and none has been finished for two intervals."
-        return _flow("False", "NotProgressing", text, facts)
-    if flow.finished_ago is not None and flow.finished_ago <= VALIDITY * interval:
-        if flow.accepted_ago is None or flow.accepted_ago > VALIDITY * interval:
-            last = flow.pipeline.last_rejected or {}
-            text = f"Every recent message was rejected ({last.get('reason', 'see demo_log')})."
-            return _flow("False", "MessagesRejected", text, facts)
-        return _flow("True", "Flowing", "Messages go all the way.", facts)
+    if told := _obstacle(facts) or _finishing(facts):
+        return told
     stands = _standing(old, facts)
     if flow.starting:
         return stands or _flow("Unknown", "Starting", "Positions in the topics are not fixed yet.", facts)
@@ -209,13 +205,44 @@ def _flowing(before: Status, facts: Facts) -> Condition:
     return _flow("Unknown", "Starting", "The first messages are under way.", facts)
 
 
+def _obstacle(facts: Facts) -> Condition | None:
+    """Why messages do not go all the way."""
+    flow, interval = facts.flow, facts.interval
+    if flow.trouble and flow.trouble[2] > max(interval, RETRYING_AFTER):
+        service, reason, _ = flow.trouble
+        return _flow("False", "Retrying", f"Waiting for {service}: {reason}. Nothing is skipped.", facts)
+    if flow.silent and flow.silent[1] > 2 * interval:
+        text = f"Messages wait in {flow.silent[0]}, and Kafka has handed out none of them for two intervals."
+        return _flow("False", "NotProgressing", text, facts)
+    if flow.lagging_for is not None and flow.lagging_for > 2 * interval:
+        text = "Messages are waiting and none has been finished for two intervals."
+        return _flow("False", "NotProgressing", text, facts)
+    return None
+
+
+def _finishing(facts: Facts) -> Condition | None:
+    """What is shown while messages are finished."""
+    flow, interval = facts.flow, facts.interval
+    throttled = flow.throttled_for is not None and flow.throttled_for > interval
+    if flow.finished_ago is not None and (throttled or flow.finished_ago <= VALIDITY * interval):
+        if flow.accepted_ago is None or flow.accepted_ago > max(VALIDITY * interval, flow.finished_ago):
+            last = flow.pipeline.last_rejected or {}
+            text = f"Every recent message was rejected ({last.get('reason', 'see demo_log')})."
+            return _flow("False", "MessagesRejected", text, facts)
+        if throttled:
+            text = "The policy's maxMessagesPerMinute holds messages back: they wait in Kafka, nothing is skipped."
+            return _flow("True", Reason.THROTTLED, text, facts)
+        return _flow("True", "Flowing", "Messages go all the way.", facts)
+    return None
+
+
 def _standing(old: Condition | None, facts: Facts) -> Condition | None:
     """The verdict of this generation that a restart has found, until the pipeline can give a new one."""
     if old is None or old.observed_generation != facts.generation or old.reason in ("Pending", "Starting", "Suspended"):
         return None
     ago = facts.flow.finished_ago
     expired = ago is None or ago > VALIDITY * facts.interval + RESTART
-    return None if old.reason == "Flowing" and expired else old
+    return None if old.status == "True" and expired else old
 
 
 def _halted(old: Condition | None, facts: Facts) -> Condition:

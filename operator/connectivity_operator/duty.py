@@ -28,7 +28,8 @@ MEMBERSHIP = (Reason.ALTER_GROUP_DENIED, Reason.DESCRIBE_GROUP_DENIED, Reason.RE
 
 
 THROTTLED_FOR = 30.0
-"""Seconds for which a pipeline counts as held back by the policy's rate after it was."""
+"""Seconds for which a pipeline counts as held back by the policy's rate after it was: it is held back for a part of
+every second, and looked at now and then."""
 
 
 class RunningPipeline(Protocol):
@@ -88,7 +89,8 @@ class Duty:
         self._before = before.pipeline
         flowing = before.conditions.get(FLOWING)
         self._continues = flowing is not None and flowing.observed_generation == order.resource.generation
-        self._throttled_at = float("-inf")
+        self._throttled: tuple[float, float] | None = None
+        """First and last time at which the pipeline was seen to be held back by the policy's rate."""
         self._stop = asyncio.Event()
         self._wake = wake
         self._pipeline = tools.new_pipeline(order, before, self._pipeline_changed)
@@ -161,11 +163,15 @@ class Duty:
     def flow(self) -> Flow:
         """What the pipeline shows, in the terms of the condition `PipelineFlowing`."""
         progress, now = self._pipeline.progress, time.monotonic()
+        if self._throttled and now - self._throttled[1] > THROTTLED_FOR:
+            self._throttled = None
         if progress.throttled:
-            self._throttled_at = now
+            self._throttled = (self._throttled[0] if self._throttled else now, now)
         flow = flow_of(progress, self._before, continues=self._continues)
+        if self._throttled is None:
+            return flow
         # What the policy's rate holds back is no lack of progress.
-        return replace(flow, lagging_for=None) if now - self._throttled_at < THROTTLED_FOR else flow
+        return replace(flow, lagging_for=None, throttled_for=now - self._throttled[0])
 
     def _judged(self, watch: ServiceWatch) -> Judged:
         standing, generation = watch.standing, self.order.resource.generation
@@ -246,6 +252,9 @@ def flow_of(progress: Progress, before: status.PipelineStatus, *, continues: boo
         finished_ago=earlier if progress.finished_at is None else ago(progress.finished_at),
         accepted_ago=earlier if progress.accepted_at is None else ago(progress.accepted_at),
         lagging_for=ago(progress.lagging_since),
+        silent=(f"{progress.silent[0].topic}/{progress.silent[0].partition}", progress.silent[1])
+        if progress.silent
+        else None,
     )
 
 

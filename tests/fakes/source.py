@@ -120,6 +120,8 @@ class FakeSource:
         self.topics: frozenset[str] = frozenset()
         self.news = asyncio.Event()
         self.paused = False
+        self.silent: set[TopicPartition] = set()
+        """Partitions of which nothing is handed out: their broker cannot be reached, and nobody says so."""
         self.fetches = 0
         """Calls of `fetch`, paused or not."""
         self.started = self.stopped = False
@@ -194,6 +196,8 @@ class FakeSource:
                 del self._positions[partition]
             raise PositionsLost(lost)
         for partition, position in sorted(self._positions.items()):
+            if partition in self.silent:
+                continue
             log = self._kafka.log(partition)
             waiting = [record for record in log.records if record.offset >= position][: limit - len(taken)]
             taken += waiting

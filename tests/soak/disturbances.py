@@ -5,19 +5,20 @@ Each disturbance passes by itself within a few seconds: less than the fifteen af
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 from lab import runner, world
+from lab.faults import packets
 from lab.iam import control as iam
 from lab.kubernetes import identities
 from lab.openai import control as openai
 from lab.opensearch import control as opensearch
 from lab.postgresql import control as postgresql
 
+FAULT = "soak"
 MOMENT = 2.0
 """Seconds for which an address refuses connections."""
 SLOW = 3.0
@@ -42,29 +43,13 @@ def _restart(process: str) -> None:
     runner.start(process)
 
 
-def _refuse(*places: tuple[str, int]) -> None:
+def _refuse(address: str, port: int) -> None:
     """What connects there is refused, and what is connected is reset, for a moment."""
-    with _rejected(places):
-        time.sleep(MOMENT)
-
-
-@contextmanager
-def _rejected(places: tuple[tuple[str, int], ...]) -> Iterator[None]:
-    done: list[list[str]] = []
+    packets.block(FAULT, address, port, packets.REFUSE)
     try:
-        for address, port in places:
-            rule = ["OUTPUT", "-p", "tcp", "-d", address, "--dport", str(port)]
-            rule += ["-j", "REJECT", "--reject-with", "tcp-reset"]
-            _iptables("-I", *rule)
-            done.append(rule)
-        yield
+        time.sleep(MOMENT)
     finally:
-        for rule in done:
-            _iptables("-D", *rule)
-
-
-def _iptables(*arguments: str) -> None:
-    subprocess.run(["iptables", "--wait", *arguments], check=True)
+        packets.clear(FAULT)
 
 
 Disturbance = Callable[[], None]
@@ -73,18 +58,18 @@ ALL: Mapping[str, Disturbance] = {
     "broker 2 restarted": partial(_restart, "kafka-2"),
     "OpenAI answers 429 once": partial(openai.inject, "rate_limit_exceeded", times=1),
     "OpenSearch resets a connection": partial(opensearch.inject, connection="reset", times=1),
-    "STS refuses connections for a moment": partial(_refuse, (world.STS[1], 443)),
+    "STS refuses connections for a moment": partial(_refuse, world.STS[1], 443),
     "PostgreSQL ends every session": postgresql.disconnect_users,
     "OpenAI answers slowly once": partial(openai.inject, delay_seconds=SLOW, times=1),
-    "a broker refuses connections for a moment": partial(_refuse, (world.BROKERS[1][1], 9098)),
+    "a broker refuses connections for a moment": partial(_refuse, world.BROKERS[1][1], 9098),
     "OpenSearch answers 429 once": partial(opensearch.inject, status=429, times=1),
     "OpenAI resets a connection": partial(openai.inject, "reset", times=1),
     "the ServiceAccount's token is renewed": partial(identities.issue, identities.OPERATOR),
     "OpenSearch answers slowly once": partial(opensearch.inject, delay_seconds=SLOW, times=1),
-    "PostgreSQL refuses connections for a moment": partial(_refuse, (world.POSTGRESQL[1], 5432)),
+    "PostgreSQL refuses connections for a moment": partial(_refuse, world.POSTGRESQL[1], 5432),
     "broker 1, the controller, restarted": partial(_restart, "kafka-1"),
-    "OpenAI refuses connections for a moment": partial(_refuse, (world.OPENAI[1], 443)),
-    "OpenSearch refuses connections for a moment": partial(_refuse, (world.OPENSEARCH[1], 443)),
+    "OpenAI refuses connections for a moment": partial(_refuse, world.OPENAI[1], 443),
+    "OpenSearch refuses connections for a moment": partial(_refuse, world.OPENSEARCH[1], 443),
     "OpenAI answers 500 once": partial(openai.inject, "server_error", times=1),
 }
 """By name, in an order in which no service has two in a row."""

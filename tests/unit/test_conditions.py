@@ -84,12 +84,42 @@ def test_ready_names_every_service_that_failed() -> None:
         (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 59.0)), ("True", "Flowing")),
         (replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, 61.0)), ("False", "Retrying")),
         (replace(IDLE, lagging_for=121), ("False", "NotProgressing")),
+        (replace(FLOWING, silent=("orders/2", 119.0)), ("True", "Flowing")),
+        (replace(FLOWING, silent=("orders/2", 121.0)), ("False", "NotProgressing")),
+        (replace(FLOWING, throttled_for=59.0), ("True", "Flowing")),
+        (replace(FLOWING, throttled_for=61.0), ("True", "Throttled")),
+        (replace(IDLE, finished_ago=300, accepted_ago=300, throttled_for=400.0), ("True", "Throttled")),
+        (replace(IDLE, finished_ago=5, accepted_ago=300, throttled_for=400.0), ("False", "MessagesRejected")),
+        (
+            replace(FLOWING, throttled_for=61.0, trouble=(Service.OPENAI, Reason.RATE_LIMITED, 61.0)),
+            ("False", "Retrying"),
+        ),
         (replace(IDLE, lagging_for=100, pipeline=PipelineStatus(lag=3)), ("Unknown", "Starting")),
     ],
 )
 def test_pipeline_flowing(flow: Flow, expected: tuple[str, str]) -> None:
     """Flowing needs a finished message within three intervals; waiting is judged by the interval."""
     assert said(compose(Status(), facts(flow=flow))[0], "PipelineFlowing") == expected
+
+
+def test_a_short_interval_does_not_make_a_passing_fault_a_failure() -> None:
+    """A broker that restarts within fifteen seconds flips nothing, the pipeline's condition included."""
+    for seconds, expected in ((14.0, "Flowing"), (16.0, "Retrying")):
+        flow = replace(FLOWING, trouble=(Service.KAFKA, Reason.CONNECTION_RESET, seconds))
+        assert said(compose(Status(), facts(flow=flow, interval=10))[0], "PipelineFlowing")[1] == expected
+
+
+def test_what_the_policy_holds_back_is_ready_all_the_same() -> None:
+    """The rate is somebody's will, not a fault; the condition says why the lag grows."""
+    after = compose(Status(), facts(flow=replace(FLOWING, throttled_for=300.0)))[0]
+    assert said(after) == ("True", "EndToEndVerified")
+    assert "maxMessagesPerMinute" in after.conditions["PipelineFlowing"].message
+
+
+def test_a_silent_partition_is_named() -> None:
+    """Whoever has sixteen topics wants to know which one."""
+    after = compose(Status(), facts(flow=replace(FLOWING, silent=("orders/2", 300.0))))[0]
+    assert "orders/2" in after.conditions["Ready"].message
 
 
 def test_one_rejected_message_among_good_ones_does_not_change_ready() -> None:

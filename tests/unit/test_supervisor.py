@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from connectivity_operator import status, status_writer, supervisor
+from connectivity_operator import duty, status, status_writer, supervisor
 from connectivity_operator.diagnosis import catalogue
 from connectivity_operator.diagnosis.engine import Diagnosis
 from connectivity_operator.diagnosis.ladder import Climb, Failure
@@ -287,6 +288,33 @@ async def test_a_brewing_failure_is_a_warning_until_it_flips(world: World) -> No
 
 def _warnings(world: World, service: str) -> list[str]:
     return [w["reason"] for s in world.written[-1]["services"] if s["name"] == service for w in s["warnings"]]
+
+
+async def test_a_flood_that_the_policy_holds_back_is_told_after_an_interval(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Being held back for a moment is how the rate works; the pipeline is seen so only now and then."""
+    clock = [1000.0]
+    async with alive(world, body(intervalSeconds=10)):
+        await world.until(lambda: world.said() == "AllConnected")
+        monkeypatch.setattr(duty, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        for second in range(30):
+            clock[0] = 1000.0 + second
+            busy = Progress(
+                starting=False, lag=50, throttled=second % 5 == 0, finished_at=clock[0], accepted_at=clock[0]
+            )
+            world.pipelines[0].progress = busy
+            world.pipelines[0].changed()
+            await asyncio.sleep(0.06)
+            if second == 5:
+                assert world.said("PipelineFlowing") == "Flowing"
+        await world.until(lambda: world.said("PipelineFlowing") == "Throttled")
+        assert world.said() == "EndToEndVerified"
+        clock[0] += 60
+        calm = Progress(starting=False, finished_at=clock[0], accepted_at=clock[0])
+        world.pipelines[0].progress = calm
+        world.pipelines[0].changed()
+        await world.until(lambda: world.said("PipelineFlowing") == "Flowing")
 
 
 async def test_a_resource_that_is_being_deleted_says_nothing_more(world: World) -> None:

@@ -91,19 +91,19 @@ class Life:
 
     def progress(self) -> Progress:
         """How things stand now."""
+        known = self._tally.progress(self._membership.lag)
+        since = known.lagging_since
         return replace(
-            self._tally.progress(self._membership.lag),
+            known,
+            # Messages that an outage has held back are given the same time after it as any others.
+            lagging_since=None if since is None else max(since, self._troubles.ended),
             starting=self._membership.starting,
             troubles=self._troubles.by_service,
             throttled=self._reader.throttled,
+            silent=self._reader.silence.longest,
             proofs=dict(self._troubles.proofs),
             dimensions=self._embedding.dimensions,
         )
-
-    async def measure(self) -> None:
-        """Bring the lag up to date."""
-        if self._membership.watermarks:
-            await self._membership.measure()
 
     async def live(self, stop: asyncio.Event) -> None:
         """Work until ``stop``, then finish what can be finished in time. Raises only for a fault of our own."""
@@ -282,7 +282,8 @@ class Life:
         """A sign of life at each interval even when nothing comes: positions and lag."""
         while True:
             await asyncio.sleep(self._interval)
-            await self.measure()
+            if self._membership.watermarks:
+                await self._membership.measure()
             positions = {f"{p.topic}/{p.partition}": w.position for p, w in self._membership.watermarks.items()}
             self._journal.note(
                 "heartbeat", "heartbeat", lag=self._membership.lag, partitions=len(positions),

@@ -68,6 +68,11 @@ class Membership:
         """Messages between the finished prefixes and the ends, as far as known."""
         return sum(max(0, self.ends.get(p, 0) - w.position) for p, w in self.watermarks.items())
 
+    @property
+    def unread(self) -> dict[TopicPartition, Watermark]:
+        """Partitions of ours that hold more than we have read, as far as known."""
+        return {p: w for p, w in self.watermarks.items() if self.ends.get(p, 0) > max(w.last_read + 1, w.position)}
+
     # ── AssignmentListener ───────────────────────────────────────────────────────────────────────────
     async def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Fix the positions before anything is fetched, if that can be done in time."""

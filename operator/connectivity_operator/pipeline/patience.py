@@ -40,6 +40,8 @@ class Troubles:
         self._journal, self._changed = journal, changed
         self._present: dict[tuple[Service, str], Trouble] = {}
         self.proofs: dict[Service, float] = {}
+        self.ended = float("-inf")
+        """Loop time at which a trouble ended last."""
 
     @property
     def by_service(self) -> Mapping[Service, Trouble]:
@@ -70,6 +72,7 @@ class Troubles:
     def worked(self, service: Service, action: str) -> None:
         """It works."""
         if trouble := self._present.pop((service, action), None):
+            self.ended = asyncio.get_running_loop().time()
             self._journal.recovered(service, action, trouble)
             self._changed()
 

@@ -71,11 +71,6 @@ class Pipeline:
         notices, self._tally.notices = self._tally.notices, []
         return notices
 
-    async def measure(self) -> None:
-        """Bring the lag up to date now. Never raises but on cancellation."""
-        if self._life:
-            await self._life.measure()
-
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; then finish or drop what is in flight within a few seconds, commit and leave.
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connectivity_operator.errors import DependencyError
+from connectivity_operator.ports import TopicPartition
 from connectivity_operator.reasons import Reason, Service
 from connectivity_operator.status import Counters, timestamp
 
@@ -84,6 +85,8 @@ class Progress:
     """When the last message was finished that was not rejected."""
     lagging_since: float | None = None
     """Since when lag has been above zero without a message being finished; None while there is none."""
+    silent: tuple[TopicPartition, float] | None = None
+    """The partition of which nothing has come for longest although messages wait there, and for how many seconds."""
     troubles: Mapping[Service, Trouble] = field(default_factory=dict)
     """What is being retried, the oldest trouble of each service."""
     throttled: bool = False

@@ -13,8 +13,9 @@ from connectivity_operator.pipeline.membership import Membership
 from connectivity_operator.pipeline.pace import Pace
 from connectivity_operator.pipeline.packing import MOST_ITEMS
 from connectivity_operator.pipeline.patience import DOWNSTREAM, Patience, Troubles, backoff
+from connectivity_operator.pipeline.silence import Silence
 from connectivity_operator.pipeline.work import Work
-from connectivity_operator.ports import MessageSource, Record
+from connectivity_operator.ports import MessageSource, Record, TopicPartition
 from connectivity_operator.reasons import Service
 
 FETCH_WAIT = 5.0
@@ -57,6 +58,7 @@ class Reader:
         self._fetched_at = float("-inf")
         self.throttled = False
         """The policy's pace is what holds us back."""
+        self.silence = Silence()
 
     def reopen(self) -> None:
         """Something that held reading back may be gone."""
@@ -121,11 +123,14 @@ class Reader:
                 self._take(records)
             elif not self._paused:
                 self._membership.catch_up()
+            if len(records) < limit and not self._paused:
+                self.silence.looked(self._membership.unread, asyncio.get_running_loop().time())
 
     def _take(self, records: Sequence[Record]) -> None:
         if self._pace:
             self._pace.take(len(records))
         self._troubles.prove(Service.KAFKA)
+        self.silence.heard({TopicPartition(record.topic, record.partition) for record in records})
         self._accept(records)
 
     async def _failed(self, error: DependencyError) -> None:

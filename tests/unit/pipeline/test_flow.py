@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from connectivity_operator.pipeline.pace import Pace
 from connectivity_operator.pipeline.packing import document_bytes
 from connectivity_operator.ports import Row
-from connectivity_operator.reasons import Service
+from connectivity_operator.reasons import Reason, Service
 from connectivity_operator.status import Counters
-from tests.fakes.pipeline import P0, P1, World
+from tests.fakes.pipeline import P0, P1, World, down
 
 
 async def test_a_message_becomes_one_embedding_one_document_and_one_row() -> None:
@@ -217,11 +218,10 @@ async def test_lag_counts_what_waits_and_what_is_under_way() -> None:
 
 async def test_holes_in_a_partition_are_no_lag() -> None:
     """Transaction markers and compacted records never arrive: they must not look like messages that wait."""
-    world = World()
+    world = World(options={"interval": 1.0})
     world.kafka.append("orders", 0, b"a", skip=2)
     async with world.running() as run:
         await run.rows(1)
-        await run.pipeline.measure()
         await run.until(lambda: run.progress.lag == 0)
         await run.committed(p0=3)
 
@@ -234,6 +234,55 @@ async def test_the_lag_is_measured_at_each_interval() -> None:
         run.source.paused = True
         await world.kafka.produce(0, b"unseen")
         await run.until(lambda: run.progress.lag == 1, limit=40)
+
+
+async def test_a_partition_that_is_silent_among_others_is_seen() -> None:
+    """A consumer that cannot reach one broker goes on with the others and says nothing: messages are finished."""
+    world = World(options={"interval": 30.0})
+    async with world.running() as run:
+        await run.started()
+        run.source.silent.add(P1)
+        await world.kafka.produce(1, b"unseen")
+        for number in range(100):
+            await world.kafka.produce(0, b"m%d" % number)
+            await asyncio.sleep(1)
+        assert run.progress.silent is not None
+        partition, seconds = run.progress.silent
+        assert partition == P1
+        assert 60 < seconds <= 100
+        run.source.silent.clear()
+        world.kafka.wake()
+        await run.rows(101)
+        await run.until(lambda: run.progress.silent is None)
+
+
+async def test_a_partition_that_waits_for_its_turn_is_not_silent() -> None:
+    """A backlog of one partition keeps the other waiting; while there is more than we ask for, nobody is silent."""
+    world = World(options={"interval": 5.0, "pace": Pace(600)})
+    await world.kafka.produce(0, *(b"m%d" % n for n in range(1000)))
+    await world.kafka.produce(1, b"last")
+    async with world.running() as run:
+        await run.started()
+        for _ in range(80):
+            await asyncio.sleep(1)
+            assert run.progress.silent is None or run.progress.silent[1] == 0
+        await run.rows(1001)
+
+
+async def test_what_an_outage_has_held_back_is_not_blamed_afterwards() -> None:
+    """The lag is as old as the outage, but from its end on messages have the same time as any others."""
+    world = World(options={"interval": 5.0})
+    world.rows.faults.begin("insert", down(Service.POSTGRESQL, Reason.CONNECTION_REFUSED))
+    async with world.running() as run:
+        await run.started()
+        await world.kafka.produce(0, b"a")
+        await asyncio.sleep(60)
+        since = run.progress.lagging_since
+        world.rows.faults.mend("insert")
+        await run.until(lambda: not run.progress.troubles)
+        assert since is not None
+        ended = asyncio.get_running_loop().time()
+        assert run.progress.lagging_since is None or run.progress.lagging_since > ended - 1
 
 
 async def test_partitions_are_committed_apart() -> None:
