@@ -77,7 +77,9 @@ class Place:
             self.operator.start()
             self.credentials = credentials
             self.resource.apply()
-        self.connected()
+            self.settled = False
+        if not self.settled:
+            self.connected()
 
     def ask(self) -> None:
         """Ask for a check of everything, now."""
@@ -88,6 +90,7 @@ class Place:
         """Ask until everything is Connected and warns of nothing."""
         healthy = [Expectation(service, "Connected") for service in CONDITIONS]
         self.shows(healthy, limit=limit, quiet=True)
+        self.settled = True
 
     def shows(self, expected: Sequence[Expectation], *, limit: float, quiet: bool = False) -> float:
         """Ask until the status shows just this; seconds that it took. ``quiet``: no warnings besides.
