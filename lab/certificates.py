@@ -35,6 +35,7 @@ AUTHORITIES = {
     "rds-ca": "Lab RDS CA",
     "kubernetes-ca": "Lab Kubernetes CA",
     "unknown-ca": "Somebody else's CA",
+    "proxy-ca": "Proxy CA",
 }
 """File name -> common name of each authority."""
 

@@ -29,9 +29,15 @@ TRUST = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"
 def environment(identity: Identity = OPERATOR) -> dict[str, str]:
     """The operator's variables in the lab, with fresh tokens in the files that they name; faults may change them."""
     identities.ensure(identity)
-    if not OPENAI_KEY_FILE.exists() or OPENAI_KEY_FILE.read_text() != openai.API_KEY:
-        access.write_private(OPENAI_KEY_FILE, openai.API_KEY)
+    if not OPENAI_KEY_FILE.exists() and not OPENAI_KEY_FILE.is_symlink():
+        write_openai_key()
     return switched_on.applied_to({**_identity(identity), **endpoints()})
+
+
+def write_openai_key() -> None:
+    """The API key as the Secret has it, whatever a fault has left in its place."""
+    OPENAI_KEY_FILE.unlink(missing_ok=True)
+    access.write_private(OPENAI_KEY_FILE, openai.API_KEY)
 
 
 def command(

@@ -23,6 +23,7 @@ STS = (f"sts.{REGION}.amazonaws.com", "127.77.0.20")  # 443
 SECRETS_MANAGER = (f"secretsmanager.{REGION}.amazonaws.com", "127.77.0.21")  # 443
 OPENSEARCH = (f"x1y2z3a4b5c6d7e8f9g0.{REGION}.aoss.amazonaws.com", "127.77.0.30")  # 443, the gateway
 POSTGRESQL = (f"demo.c9d8e7f6a5b4.{REGION}.rds.amazonaws.com", "127.77.0.40")  # 5432
+PROXY = ("proxy.example.com", "127.77.0.70")  # ports of its manners: `lab.proxy`
 OPENAI = ("api.openai.com", "127.77.0.50")  # 443
 
 LAB_IAM_ADMIN = ("127.77.0.20", 8081)
@@ -48,7 +49,7 @@ KUBERNETES_ISSUER = "https://127.96.0.1:443"
 
 def names() -> dict[str, str]:
     """Every name that the lab's resolver answers -> its address."""
-    pairs = [*BROKERS.values(), STS, SECRETS_MANAGER, OPENSEARCH, POSTGRESQL, OPENAI]
+    pairs = [*BROKERS.values(), STS, SECRETS_MANAGER, OPENSEARCH, POSTGRESQL, OPENAI, PROXY]
     return dict(pairs)
 
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.faults import identity, kafka, network, tls, web_identity
+from lab.faults import identity, kafka, network, openai, opensearch, postgresql, proxy, tls, web_identity
 from lab.faults.fault import Fault
 
-_MODULES = (network, tls, identity, web_identity, kafka)
+_MODULES = (network, tls, identity, web_identity, kafka, openai, opensearch, postgresql, proxy)
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 """Every fault by its name."""

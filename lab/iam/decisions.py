@@ -189,6 +189,9 @@ def _signed_for_aoss(request: sigv4.Request) -> sigv4.Signed:
         raise MalformedSignatureError("x-amz-content-sha256 is missing")
     if "content-length" in signed.signed_headers:
         raise MalformedSignatureError("content-length must not be a signed header")
+    # *Assumed*: a signature is for the endpoint's own name, and the front computes it so.
+    if request.headers.get("host") != world.OPENSEARCH[0]:
+        raise MalformedSignatureError(f"signed for host {request.headers.get('host')}, this is {world.OPENSEARCH[0]}")
     return signed
 
 

@@ -2,3 +2,6 @@
 
 API_KEY = "sk-lab-connectivity-test-0000000000000000000000000000"
 """The key that the lab's server accepts. Worthless anywhere else."""
+
+ORGANIZATION, PROJECT = "org-lab", "proj_lab"
+"""Whose key it is."""

@@ -19,9 +19,9 @@ def inject(preset: str | None = None, **fields: Any) -> None:
     request("POST", "/injections", {**({"preset": preset} if preset else {}), **fields})
 
 
-def clear() -> None:
-    """Answer truthfully again."""
-    request("DELETE", "/injections")
+def clear(name: str = "") -> None:
+    """End the injections of a name, or all."""
+    request("DELETE", f"/injections?name={name}")
 
 
 @contextmanager
@@ -45,6 +45,11 @@ def accept_keys(*keys: str) -> None:
     request("PUT", "/keys", list(keys))
 
 
+def offer_models(*names: str) -> None:
+    """Have these models and no others."""
+    request("PUT", "/models", list(names))
+
+
 def reset() -> None:
-    """No injections, counters at zero, the lab's own key."""
+    """No injections, counters at zero, the lab's own key, every model."""
     request("POST", "/reset")

@@ -44,6 +44,12 @@ def invalid_key(key: str) -> ApiError:
     )
 
 
+def mismatched(what: str) -> ApiError:
+    """A header names another organization or project than the key's. Source: openai/codex issue 1000."""
+    text = f"OpenAI-{what} header should match {what.lower()} for API key"
+    return ApiError(401, text, code=f"mismatched_{what.lower()}")
+
+
 def model_not_found(name: str) -> ApiError:
     """A model that does not exist, or not for this key."""
     return ApiError(404, f"The model `{name}` does not exist or you do not have access to it.", code="model_not_found")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -28,6 +31,8 @@ class Injection:
     """So many requests; None: until cleared."""
     contains: str = ""
     """Only requests of which an input contains this text."""
+    name: str = ""
+    """So that it can be ended alone; an injection replaces the one that has its name."""
 
 
 class UnknownInjectionError(ValueError):
@@ -37,6 +42,12 @@ class UnknownInjectionError(ValueError):
 def _error(status: int, message: str, kind: str, code: str | None, **headers: str) -> dict[str, Any]:
     body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return {"status": status, "body": json.dumps(body), "headers": headers}
+
+
+def _embedding(vector: bytes) -> str:
+    """A whole answer of one embedding, whatever its bytes."""
+    one = {"object": "embedding", "index": 0, "embedding": base64.b64encode(vector).decode()}
+    return json.dumps({"object": "list", "data": [one], "model": "lab", "usage": {"total_tokens": 1}})
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -72,6 +83,21 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "request_forbidden",
         "unsupported_country_region_territory",
     ),
+    "key_restricted": _error(
+        # Source: continuedev/continue issue 10059.
+        401,
+        "You have insufficient permissions for this operation. Missing scopes: model.request. Check that you have the "
+        "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a "
+        "restricted API key, that it has the necessary scopes.",
+        "invalid_request_error",
+        None,
+    ),
+    "ip_not_authorized": _error(
+        401,
+        "Your request was made from an IP address that is not authorized for this project.",
+        "invalid_request_error",
+        "ip_not_authorized",
+    ),
     "invalid_input": _error(
         400,
         "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
@@ -88,6 +114,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "body": "<html><head><title>502 Bad Gateway</title></head><body><center>cloudflare</center></body></html>",
         "content_type": "text/html",
     },
+    "blocked": {
+        "status": 403,
+        "body": "<html><head><title>Web filter</title></head><body>This site is blocked by your company.</body></html>",
+        "content_type": "text/html",
+    },
+    "moved": {"status": 302, "headers": {"Location": "https://portal.example/login"}, "content_type": "text/html"},
+    "other_api": {"status": 200, "body": json.dumps({"status": "ok", "version": "1.4.2"})},
+    "not_a_number": {"status": 200, "body": _embedding(struct.pack("<f", math.nan) * 1536)},
+    "cut_short": {"status": 200, "body": _embedding(bytes(4 * 1536 - 2))},
     "slow": {"delay_seconds": 30},
     "reset": {"reset": True},
     "wrong_dimensions": {"dimensions": 8},
@@ -122,11 +157,13 @@ class Injections:
 
     def add(self, injection: Injection) -> None:
         """Put it behind those in force."""
+        if injection.name:
+            self.clear(injection.name)
         self._active.append(injection)
 
-    def clear(self) -> None:
-        """Answer truthfully again."""
-        self._active.clear()
+    def clear(self, name: str = "") -> None:
+        """End those of a name, or answer truthfully again altogether."""
+        self._active = [one for one in self._active if name and one.name != name]
 
     def take(self, inputs: Sequence[object]) -> Injection | None:
         """The injection for a request with these inputs, counted as used."""

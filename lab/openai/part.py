@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lab import certificates, paths, processes, world
+from lab import certificates, operator_env, paths, processes, world
 from lab.openai import API_KEY
 from lab.part import NotReady
 from lab.waiting import status_over_tls
@@ -41,7 +41,8 @@ class OpenAI:
             raise NotReady(f"the embedding server answers {status}")
 
     def seed(self) -> None:
-        """Nothing to make."""
+        """The operator's copy of the key."""
+        operator_env.write_openai_key()
 
     def stop(self) -> None:
         """Terminating the process is enough."""

@@ -21,7 +21,7 @@ import orjson
 from aiohttp import web
 
 from lab import server_tls, world
-from lab.openai import API_KEY, errors, validation
+from lab.openai import API_KEY, ORGANIZATION, PROJECT, errors, validation
 from lab.openai.embedding import Embedder, Vectors
 from lab.openai.errors import ApiError
 from lab.openai.injection import Injection, Injections, UnknownInjectionError, read
@@ -38,6 +38,7 @@ class Api:
 
     def __init__(self, embedder: Embedder) -> None:
         self.keys = {API_KEY}
+        self.models = set(MODELS)
         self.injections = Injections()
         self.counters: Counter[str] = Counter()
         self._embedder = embedder
@@ -61,7 +62,10 @@ class Api:
             return await self._embeddings(request)
         if request.path == "/v1/models" and request.method == "GET":
             self._authenticate(request)
-            models = [{"id": name, "object": "model", "created": 1700000000, "owned_by": "system"} for name in MODELS]
+            models = [
+                {"id": name, "object": "model", "created": 1700000000, "owned_by": "system"}
+                for name in sorted(self.models)
+            ]
             return web.json_response({"object": "list", "data": models})
         raise errors.invalid_url(request.method, request.path)
 
@@ -71,6 +75,10 @@ class Api:
             raise errors.missing_key()
         if key not in self.keys:
             raise errors.invalid_key(key)
+        if request.headers.get("OpenAI-Organization", ORGANIZATION) != ORGANIZATION:
+            raise errors.mismatched("Organization")
+        if request.headers.get("OpenAI-Project", PROJECT) != PROJECT:
+            raise errors.mismatched("Project")
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
@@ -91,6 +99,8 @@ class Api:
             )
         self._authenticate(request)
         wanted = validation.read(body)
+        if wanted.model.name not in self.models:
+            raise errors.model_not_found(wanted.model.name)
         content, tokens = await asyncio.get_running_loop().run_in_executor(
             self._executor, self._answer, wanted, injection
         )
@@ -156,8 +166,8 @@ def admin_application(api: Api) -> web.Application:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({})
 
-    async def clear(_request: web.Request) -> web.Response:
-        api.injections.clear()
+    async def clear(request: web.Request) -> web.Response:
+        api.injections.clear(request.query.get("name", ""))
         return web.json_response({})
 
     async def counters(_request: web.Request) -> web.Response:
@@ -167,10 +177,15 @@ def admin_application(api: Api) -> web.Application:
         api.keys = set(await request.json())
         return web.json_response({})
 
+    async def set_models(request: web.Request) -> web.Response:
+        api.models = set(await request.json())
+        return web.json_response({})
+
     async def reset(_request: web.Request) -> web.Response:
         api.injections.clear()
         api.counters.clear()
         api.keys = {API_KEY}
+        api.models = set(MODELS)
         return web.json_response({})
 
     app = web.Application()
@@ -180,6 +195,7 @@ def admin_application(api: Api) -> web.Application:
             web.delete("/injections", clear),
             web.get("/counters", counters),
             web.put("/keys", set_keys),
+            web.put("/models", set_models),
             web.post("/reset", reset),
         ]
     )

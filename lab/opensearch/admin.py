@@ -71,6 +71,11 @@ def close_index(index: str) -> None:
     _call("POST", f"/{index}/_close")
 
 
+def block_writes(index: str, *, blocked: bool) -> None:
+    """Let an index take no documents, as a full domain does with its own, or take them again."""
+    _call("PUT", f"/{index}/_settings", {"index.blocks.write": blocked or None})
+
+
 def open_index(index: str) -> None:
     """Open a closed index again."""
     _call("POST", f"/{index}/_open")

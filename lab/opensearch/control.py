@@ -18,9 +18,9 @@ def inject(**injection: Any) -> None:
     call(world.OPENSEARCH_ADMIN, "POST", "/inject", injection)
 
 
-def clear() -> None:
-    """Forget all injections."""
-    call(world.OPENSEARCH_ADMIN, "DELETE", "/inject")
+def clear(name: str = "") -> None:
+    """Forget the injections of a name, or all."""
+    call(world.OPENSEARCH_ADMIN, "DELETE", f"/inject?name={name}")
 
 
 def reset() -> None:

@@ -145,6 +145,7 @@ class Reason(StrEnum):
     API_KEY_INVALID = "APIKeyInvalid"
     API_KEY_RESTRICTED = "APIKeyRestricted"
     IP_NOT_ALLOWED = "IPNotAllowed"
+    ORGANIZATION_MISMATCH = "OrganizationMismatch"
     MODEL_ACCESS_DENIED = "ModelAccessDenied"
     MODEL_NOT_FOUND = "ModelNotFound"
     REGION_NOT_SUPPORTED = "RegionNotSupported"

@@ -15,7 +15,7 @@ from connectivity_operator.diagnosis.ladder import Failure
 from connectivity_operator.reasons import Reason, Rung, Service
 
 PIPELINE_ONLY = {
-    Reason.UNDECODABLE, Reason.ROW_REJECTED,
+    Reason.UNDECODABLE,
     Reason.NOT_ALLOWED, Reason.OFFSETS_OUT_OF_RANGE, Reason.OFFSETS_EXPIRED,
 }  # fmt: skip
 """Reasons of messages and resources: never the verdict of a ladder."""

@@ -149,6 +149,14 @@ async def test_a_server_without_tls_has_no_such_rung(api: FakeEmbeddingsProber) 
     assert Rung.TLS not in results(climb)
 
 
+async def test_plain_http_on_the_port_of_https_is_refused_by_the_settings(api: FakeEmbeddingsProber) -> None:
+    """A TLS server answers plain HTTP by hanging up, which tells nobody anything."""
+    settings = Settings(openai_base_url="http://api.openai.example:443/v1")
+    ladder = EmbeddingsLadder(settings=settings, embedder=api, context=ssl.create_default_context())
+    climb = await Diagnosis([ladder], Probes()).examine(Service.OPENAI, Target(), max_age=0)
+    assert failure(climb) == (Rung.CONFIGURATION, Reason.INVALID_CONFIGURATION)
+
+
 def keys(ladder: EmbeddingsLadder, target: Target) -> list[tuple[str, ...]]:
     return [section.key for stage in ladder.stages(target) for section in stage]
 

@@ -49,7 +49,7 @@ def test_each_state_of_a_refused_insert_has_its_reason(state: str, expected: Rea
     assert error.evidence["sqlstate"] == state
 
 
-@pytest.mark.parametrize("state", ["22021", "22P05", "22003", "22001", "23505", "23514"])
+@pytest.mark.parametrize("state", ["22021", "22P05", "22003", "22001", "23505", "23514", "P0001"])
 def test_data_exceptions_and_broken_constraints_blame_the_row(state: str) -> None:
     """Whether rightly, a known-good row decides later."""
     error = explain(refused(state), Situation(Stage.INSERT, True, 10.0, FACTS))
@@ -101,6 +101,31 @@ def test_without_a_schema_to_use_it_is_not_the_right_to_create_that_is_missing()
     assert (
         reason(refused("3F000", "no schema has been selected to create in"), Stage.CREATE) is Reason.SCHEMA_USAGE_DENIED
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "cause"),
+    [
+        ("42501", 'new row violates row-level security policy for table "demo_log"', "row security"),
+        ("42501", "permission denied for table demo_log", None),
+        ("53300", 'too many connections for role "app"', "role"),
+        ("53300", 'too many connections for database "d"', "database"),
+        ("53300", "sorry, too many clients already", None),
+    ],
+)
+def test_causes_that_share_a_reason_are_told_by_the_servers_words(state: str, text: str, cause: str | None) -> None:
+    """Each has a remedy of its own."""
+    error = explain(refused(state, text), Situation(Stage.INSERT, True, 10.0, FACTS))
+    assert error.evidence.get("cause") == cause
+
+
+def test_a_role_that_takes_tokens_only_is_told_from_a_wrong_password() -> None:
+    """PAM refuses the password of a member of rds_iam, whatever it is."""
+    situation = Situation(Stage.CONNECT, False, 10.0, FACTS)
+    members = explain(refused("28000", 'PAM authentication failed for user "app"'), situation)
+    others = explain(refused("28P01", 'password authentication failed for user "app"'), situation)
+    assert members.reason is others.reason is Reason.PASSWORD_REJECTED
+    assert (members.evidence.get("cause"), others.evidence.get("cause")) == ("rds_iam", None)
 
 
 @pytest.mark.parametrize("state", ["3D000", "42501", "55000"])

@@ -20,14 +20,22 @@ OWN_ID = {
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, JSON body (None: empty) and headers of an answer."""
+    """Status, body (bytes: a web page; None: empty; else JSON) and headers of an answer."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
         return b"" if self.body is None else json.dumps(self.body).encode()
+
+    @property
+    def content_type(self) -> str | None:
+        if isinstance(self.body, bytes):
+            return "text/html"
+        return None if self.body is None else "application/json"
 
 
 class RefusedError(Exception):
@@ -46,6 +54,16 @@ def not_served() -> Answer:
 def forbidden() -> Answer:
     """Wrong signature, or no `aoss:APIAccessAll`: one answer for both. Source: abutaha/aws-es-proxy issue 132."""
     return of_status(HTTPStatus.FORBIDDEN, {"x-aoss-response-hint": "X01:gw-helper-deny"})
+
+
+def forbidden_by_network_policy() -> Answer:
+    """The collection's network policy does not let the caller's network in; the header's text is *assumed*."""
+    return of_status(HTTPStatus.UNAUTHORIZED, {"x-aoss-response-hint": "X01:network-policy-deny"})
+
+
+def web_page(status: int, text: str) -> Answer:
+    """What is no answer of Serverless."""
+    return Answer(status, f"<!DOCTYPE html><html><body>{text}</body></html>".encode())
 
 
 def forbidden_by_data_policy() -> Answer:

@@ -3,7 +3,7 @@
 ==================  =================================================================================================
 GET /state          ``{"injections": [...], "answered": {operation: {status: count}}}``
 POST /inject        an `injection.Injection` as JSON: ``{"status": 429, "times": 3, "operations": ["bulk"]}``
-DELETE /inject      forget all injections
+DELETE /inject      forget all injections, or those of ``?name=``
 POST /reset         forget all injections, and count from zero
 ==================  =================================================================================================
 """
@@ -28,17 +28,17 @@ def application(injections: Injections) -> web.Application:
 
     async def inject(request: web.Request) -> web.Response:
         try:
-            injections.active.append(parse(await request.json()))
+            injections.add(parse(await request.json()))
         except (InvalidInjectionError, json.JSONDecodeError) as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response(_state(injections))
 
-    async def clear(_request: web.Request) -> web.Response:
-        injections.active.clear()
+    async def clear(request: web.Request) -> web.Response:
+        injections.clear(request.query.get("name", ""))
         return web.json_response(_state(injections))
 
     async def reset(_request: web.Request) -> web.Response:
-        injections.active.clear()
+        injections.clear()
         injections.answered.clear()
         return web.json_response(_state(injections))
 

@@ -60,12 +60,24 @@ class Injection:
     """Names of `operations.NAMES` that are meant; none: all."""
     times: int | None = None
     """For how many requests; None: until it is cleared."""
+    page: str = ""
+    """With ``status``: answer with a web page of this text, as something between client and collection does."""
+    name: str = ""
+    """So that it can be ended alone; an injection replaces the one that has its name."""
 
     def answer(self) -> Answer | None:
         """What to answer instead of handling the request, if anything."""
         if self.status is None or self.items is not None:
             return None
-        return answers.forbidden() if self.status == HTTPStatus.FORBIDDEN else answers.of_status(self.status)
+        if self.page:
+            return answers.web_page(self.status, self.page)
+        match self.status:
+            case HTTPStatus.UNAUTHORIZED:
+                return answers.forbidden_by_network_policy()
+            case HTTPStatus.FORBIDDEN:
+                return answers.forbidden()
+            case _:
+                return answers.of_status(self.status)
 
     def item_error(self) -> Mapping[str, str]:
         """The error of a refused item."""
@@ -99,6 +111,16 @@ class Injections:
     active: list[Injection] = field(default_factory=list)
     answered: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(Operation, status) -> answers; status 0: the connection was reset."""
+
+    def add(self, injection: Injection) -> None:
+        """Put it behind those in force."""
+        if injection.name:
+            self.clear(injection.name)
+        self.active.append(injection)
+
+    def clear(self, name: str = "") -> None:
+        """End those of a name, or all."""
+        self.active = [one for one in self.active if name and one.name != name]
 
     def take(self, operation: str) -> Injection:
         """What happens to this request: the first injection that is meant for it."""

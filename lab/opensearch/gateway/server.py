@@ -186,9 +186,8 @@ def _served_definition(body: bytes) -> bytes:
 
 
 def _response(answer: Answer) -> web.Response:
-    content_type = "application/json" if answer.body is not None else None
     headers = {**_signs_of_serverless(), **answer.headers}
-    return web.Response(status=answer.status, body=answer.content(), headers=headers, content_type=content_type)
+    return web.Response(status=answer.status, body=answer.content(), headers=headers, content_type=answer.content_type)
 
 
 def _signs_of_serverless() -> dict[str, str]:

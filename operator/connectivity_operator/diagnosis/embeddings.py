@@ -22,6 +22,7 @@ PROBE_TEXT = "connectivity test"
 
 KEY_LIMIT = 10.0
 EMBEDDING_LIMIT = 30.0
+HTTPS_PORT = 443
 """Seconds."""
 
 _ABOUT_THE_MODEL = {Reason.MODEL_ACCESS_DENIED, Reason.MODEL_NOT_FOUND}
@@ -72,6 +73,9 @@ class EmbeddingsLadder:
         return await climb(Service.OPENAI, steps, known=self._known)
 
     async def _check_key(self, _notes: Notes) -> None:
+        if not self._tls and self._route.port == HTTPS_PORT:
+            evidence = {"variable": "OPENAI_BASE_URL", "detail": "it says http://, but port 443 speaks TLS"}
+            raise DependencyError(Service.OPENAI, Reason.INVALID_CONFIGURATION, evidence=evidence)
         self._embedder.check_key()
 
     async def _probe_key(self, _notes: Notes) -> None:

@@ -103,7 +103,12 @@ def tcp_step(route: Route, *, limit: float = LIMIT) -> Step:
 
     async def run(notes: Notes) -> None:
         notes.add(**route.hop_evidence())
-        _, writer = await open_stream(route, notes)
+        try:
+            _, writer = await open_stream(route, notes)
+        except asyncio.CancelledError:
+            if route.proxy:
+                notes.add(detail=_UNREACHABLE[Reason.CONNECTION_TIMEOUT])
+            raise
         writer.transport.abort()
 
     return Step(Rung.TCP, run, limit, _timeout(route, Reason.CONNECTION_TIMEOUT))

@@ -82,7 +82,10 @@ async def tunnel(
         raise DependencyError(service, Reason.PROXY_UNREACHABLE, evidence={**proxy.evidence(), "detail": detail})
     if not 200 <= status < 300:
         reason = Reason.PROXY_AUTHENTICATION_REQUIRED if status == 407 else Reason.PROXY_REFUSED
-        raise DependencyError(service, reason, evidence={**proxy.evidence(), "status": str(status)})
+        evidence = {**proxy.evidence(), "status": str(status), "target": target}
+        if proxy.authorization:
+            evidence["cause"] = "refused"
+        raise DependencyError(service, reason, evidence=evidence)
 
 
 def _status(head: bytes) -> int | None:

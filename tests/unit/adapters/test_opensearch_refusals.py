@@ -103,6 +103,16 @@ def test_a_domain_says_which_key_is_wrong(text: str, reason: Reason) -> None:
     assert refused(403, {"message": text}, Asked.ACCESS, service="es").reason is reason
 
 
+def test_a_web_filters_page_is_no_lock_of_opensearch() -> None:
+    """A 403 in HTML proves nothing of policies; Serverless's own front leaves its hint."""
+    page = b"<html><body>Blocked by your company.</body></html>"
+    reasons = [
+        refusal(Answer.of(403, headers, page), Asked.ACCESS, service="aoss", evidence={}).reason
+        for headers in ({}, {"X-Aoss-Response-Hint": "X01:gw-helper-deny"})
+    ]
+    assert reasons == [Reason.UNEXPECTED_ANSWER, Reason.API_ACCESS_DENIED]
+
+
 def test_expired_credentials_are_the_identitys_failure() -> None:
     """They stand on the identity rung, where the catalogue has their words."""
     assert refused(403, {"message": "The security token included in the request is expired"}).rung is Rung.IDENTITY

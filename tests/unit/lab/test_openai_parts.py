@@ -58,6 +58,19 @@ def test_injections_are_used_oldest_first_and_run_out() -> None:
     assert injections.take(["x"]) is None
 
 
+def test_a_named_injection_is_replaced_and_ended_alone() -> None:
+    """Faults compose: one that ends takes no other with it, and one that is switched on twice is there once."""
+    injections = Injections()
+    for name in ("a", "b", "a"):
+        injections.add(read({"preset": "server_error", "name": name}))
+    injections.clear("a")
+    left = injections.take([])
+    assert left is not None
+    assert left.name == "b"
+    injections.clear("b")
+    assert injections.take([]) is None
+
+
 def test_an_injection_for_a_text_leaves_others_alone() -> None:
     """And is not used up by them."""
     injections = Injections()

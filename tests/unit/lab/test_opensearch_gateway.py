@@ -177,3 +177,20 @@ def test_a_refused_item_does_not_refuse_the_request() -> None:
     refusing = injection.parse({"status": 402, "items": 1})
     assert refusing.answer() is None
     assert refusing.item_error()["reason"] == "maximum OCU capacity reached"
+
+
+def test_a_named_injection_is_replaced_and_ended_alone() -> None:
+    """Faults compose: one that ends takes no other with it, and one that is switched on twice is there once."""
+    injections = Injections()
+    for name in ("a", "b", "a"):
+        injections.add(Injection(status=503, name=name))
+    injections.clear("a")
+    assert [one.name for one in injections.active] == ["b"]
+
+
+def test_a_web_page_is_answered_as_such() -> None:
+    """What stands between a client and its collection does not speak JSON."""
+    answer = Injection(status=403, page="Blocked").answer()
+    assert answer is not None
+    assert (answer.status, answer.content_type) == (403, "text/html")
+    assert b"Blocked" in answer.content()

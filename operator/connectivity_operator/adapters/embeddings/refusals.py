@@ -17,7 +17,15 @@ from connectivity_operator.adapters.http_answer import Answer, retry_after
 from connectivity_operator.errors import ContentRefused, DependencyError
 from connectivity_operator.reasons import Reason, Service
 
-_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded"}
+_QUOTA = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "quota_exceeded",
+    "credit_balance_exhausted",
+}
+_MISMATCHED = {"mismatched_organization": "OPENAI_ORG_ID", "mismatched_project": "OPENAI_PROJECT_ID"}
+"""Code -> the variable that the SDK makes a header of, and that names another account than the key's."""
 _MODEL_UNKNOWN = {"model_not_found", "invalid_model", "DeploymentNotFound"}
 _PARAMETERS = {
     "model": Reason.MODEL_NOT_FOUND,
@@ -55,6 +63,8 @@ def refusal(
         evidence["expected_dimensions"] = str(dimensions)
     if _SAFE_CODE.fullmatch(error.code):
         evidence["detail"] = error.code
+    if variable := _MISMATCHED.get(error.code):
+        evidence["variable"] = variable
     reason = _reason(answer.status, error, model)
     kind = ContentRefused if reason is Reason.INPUT_REJECTED else DependencyError
     return kind(Service.OPENAI, reason, evidence=evidence, retry_after=retry_after(answer.headers))
@@ -86,6 +96,8 @@ def _reason(status: int, error: _Error, model: str) -> Reason:
 def _unauthorized(error: _Error) -> Reason:
     if error.code == "ip_not_authorized":
         return Reason.IP_NOT_ALLOWED
+    if error.code in _MISMATCHED:
+        return Reason.ORGANIZATION_MISMATCH
     if "scope" in error.message.lower():  # "You have insufficient permissions for this operation. Missing scopes: …"
         return Reason.API_KEY_RESTRICTED
     return Reason.API_KEY_INVALID
@@ -96,7 +108,10 @@ def _forbidden(error: _Error) -> Reason:
         return Reason.REGION_NOT_SUPPORTED
     if "scope" in error.message.lower():
         return Reason.API_KEY_RESTRICTED
-    return Reason.MODEL_ACCESS_DENIED  # also "You are not allowed to generate embeddings from this model"
+    if error.code in _MODEL_UNKNOWN or "model" in error.message.lower():
+        return Reason.MODEL_ACCESS_DENIED  # also "You are not allowed to generate embeddings from this model"
+    # Another API's words: {"message": "Forbidden"} of a gateway, {"error": {"type": "Forbidden"}} of OpenSearch.
+    return Reason.API_KEY_RESTRICTED if error.code else Reason.UNEXPECTED_ANSWER
 
 
 def _names_model(error: _Error, model: str) -> bool:

@@ -130,7 +130,7 @@ def _reason(answer: Answer, error: _Error, asked: Asked, service: str, signature
         case 401:
             return _unauthorized(answer, service)
         case 403:
-            return _forbidden(error, asked, signature)
+            return _forbidden(answer, error, asked, signature)
         case 408:
             return Reason.REQUEST_TIMEOUT
         case 413 if asked is Asked.WRITE:
@@ -152,7 +152,9 @@ def _unauthorized(answer: Answer, service: str) -> Reason:
     return Reason.API_ACCESS_DENIED
 
 
-def _forbidden(error: _Error, asked: Asked, signature: str | None) -> Reason:
+def _forbidden(answer: Answer, error: _Error, asked: Asked, signature: str | None) -> Reason:
+    if answer.content.lstrip().startswith(b"<") and "x-aoss-response-hint" not in answer.headers:
+        return Reason.UNEXPECTED_ANSWER  # a web filter's page
     if error.type in _DATA_ACCESS or _DENIED_BY_POLICY.search(error.text):
         return Reason.CREATE_INDEX_DENIED if asked is Asked.CREATE else Reason.DATA_ACCESS_DENIED
     if _EXPIRED.search(error.text):

@@ -30,7 +30,7 @@ class DemoLog:
         try:
             await self._connection.transaction().start()
         except failures.TRANSLATED as error:
-            raise self._explained(Stage.LOOK, error) from error
+            raise self._failure(Stage.LOOK, error) from error
 
     async def ensure(self) -> None:
         """Look for the table, create it only if it is absent, and check that it can take our rows."""
@@ -53,7 +53,7 @@ class DemoLog:
                 await self.ensure()
                 await self._connection.execute(table.INSERT, *values)
         except failures.TRANSLATED as error:
-            raise self._explained(Stage.INSERT, error) from error
+            raise self._failure(Stage.INSERT, error) from error
 
     async def insert_and_roll_back(self) -> None:
         """One row that never becomes visible. It uses up one id: sequences are not rolled back."""
@@ -64,14 +64,22 @@ class DemoLog:
             await transaction.rollback()
         except failures.TRANSLATED as error:
             # The connection is closed by its owner, and with it the transaction is rolled back.
-            raise self._explained(Stage.INSERT, error) from error
+            raise self._failure(Stage.INSERT, error) from error
+
+    def _failure(self, stage: Stage, error: Exception) -> DependencyError:
+        failure = self._explained(stage, error)
+        if failure.reason is Reason.READ_ONLY_DATABASE:
+            # The server reports it to every client at the login and whenever it changes (PostgreSQL 14 and newer).
+            standby = getattr(self._connection.get_settings(), "in_hot_standby", None)
+            failure.evidence |= {"cause": "replica" if standby == "on" else "setting"} if standby else {}
+        return failure
 
     async def _columns(self) -> list[table.Column]:
         """Empty when there is no such table."""
         try:
             return [table.Column(*record) for record in await self._connection.fetch(table.LOOK)]
         except failures.TRANSLATED as error:
-            raise self._explained(Stage.LOOK, error) from error
+            raise self._failure(Stage.LOOK, error) from error
 
     async def _create(self) -> None:
         try:
@@ -81,4 +89,4 @@ class DemoLog:
         except _RACES:
             pass
         except failures.TRANSLATED as error:
-            raise self._explained(Stage.CREATE, error) from error
+            raise self._failure(Stage.CREATE, error) from error

@@ -7,7 +7,7 @@ looked at; it is English unless somebody set ``lc_messages``. No text of the ser
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -71,8 +71,14 @@ _DENIED = {
 _SEQUENCE = re.compile(r"permission denied for sequence (\w+)")
 """Whoever may insert may still not draw an id; the state is the same."""
 
-_CONTENT_CLASSES = ("22", "23")
-"""Data exceptions and integrity violations blame a value of the row."""
+_DENIED_CAUSES = (("row-level security", "row security"),)
+"""Parts of the texts of 42501 -> what else than the table denies an insert."""
+
+_LIMITS = (("for role", "role"), ("for database", "database"))
+"""Parts of the texts of 53300 -> whose connection limit it is; none: the server's."""
+
+_CONTENT_CLASSES = ("22", "23", "P0001")
+"""Data exceptions, integrity violations and a trigger's own errors blame a value of the row."""
 
 _LOGIN_TEXTS = (
     ("PAM authentication failed", Reason.IAM_AUTHENTICATION_FAILED),
@@ -116,11 +122,11 @@ def _answered(error: asyncpg.PostgresError, situation: Situation) -> DependencyE
     if state == "42501" and (sequence := _SEQUENCE.search(str(error.args[0]))):
         return _error(Reason.SEQUENCE_USAGE_DENIED, situation, {"sqlstate": state, "sequence": sequence[1]})
     if state == "42501":
-        return _error(_DENIED[situation.stage], situation, {"sqlstate": state})
+        return _error(_DENIED[situation.stage], situation, {**_cause(_DENIED_CAUSES, error), "sqlstate": state})
     if state == "3F000":  # no schema to create in: the search path has none that the user may use
         return _error(Reason.SCHEMA_USAGE_DENIED, situation, {"sqlstate": state})
     if reason := _STATES.get(state):
-        return _error(reason, situation, {**_about(error), "sqlstate": state})
+        return _error(reason, situation, {**_about(error), **_cause(_LIMITS, error), "sqlstate": state})
     if state.startswith("08"):
         return _error(Reason.CONNECTION_RESET, situation, {"sqlstate": state})
     if state.startswith(_CONTENT_CLASSES):
@@ -136,7 +142,8 @@ def _login(error: asyncpg.PostgresError, state: str, situation: Situation) -> De
             text = str(error.args[0])
             reason = next((reason for part, reason in _LOGIN_TEXTS if part in text), Reason.LOGIN_NOT_PERMITTED)
             if reason is Reason.IAM_AUTHENTICATION_FAILED and not situation.iam:
-                reason = Reason.PASSWORD_REJECTED  # rds_iam wins over the password of a role
+                # rds_iam wins over the password of a role
+                return _error(Reason.PASSWORD_REJECTED, situation, {"sqlstate": state, "cause": "rds_iam"})
             return _error(reason, situation, {"sqlstate": state})
         case "28P01":
             reason = Reason.IAM_NOT_GRANTED if situation.iam else Reason.PASSWORD_REJECTED
@@ -146,6 +153,13 @@ def _login(error: asyncpg.PostgresError, state: str, situation: Situation) -> De
         case "42501" | "55000":  # no CONNECT; ALLOW_CONNECTIONS false
             return _error(Reason.CONNECT_DENIED, situation, {"sqlstate": state}, rung=Rung.AUTHORIZATION)
     return None
+
+
+def _cause(causes: Sequence[tuple[str, str]], error: asyncpg.PostgresError) -> dict[str, str]:
+    """Which of a reason's causes the server's text tells of, if it does."""
+    text = str(error.args[0]) if error.args else ""
+    found = next((cause for part, cause in causes if part in text), None)
+    return {"cause": found} if found else {}
 
 
 def _about(error: Any) -> dict[str, str]:

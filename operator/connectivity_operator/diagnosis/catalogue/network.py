@@ -112,14 +112,29 @@ HTTPS_ENTRIES = (
     ),
     Entry(
         Reason.PROXY_AUTHENTICATION_REQUIRED, Rung.TCP, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The proxy {host}:{port} asks for a user and password, or does not accept those that it got.",
+        "The proxy {host}:{port} asks for a user and password.",
         "Set HTTPS_PROXY=http://<user>:<password>@{host}:{port}, or exempt the endpoint by adding it to NO_PROXY"
         "[[ ({target})]].",
+        (
+            Variant(
+                "cause", ("refused",),
+                message="The proxy {host}:{port} does not accept the user and password in HTTPS_PROXY.",
+                remedy="Correct user and password in HTTPS_PROXY=http://<user>:<password>@{host}:{port} (special "
+                "characters percent-encoded), or exempt the endpoint by adding it to NO_PROXY[[ ({target})]].",
+            ),
+        ),
     ),
     Entry(
         Reason.PROXY_REFUSED, Rung.TCP, Kind.REFUSED, Healer.NETWORK,
         "The proxy {host}:{port} refuses to connect to {target}[[ (HTTP {status})]].",
         "Allow CONNECT to {target} in the proxy, or exempt it by adding it to NO_PROXY.",
+        (
+            Variant(
+                "status", ("500", "502", "503", "504"),
+                message="The proxy {host}:{port} cannot reach {target} itself (HTTP {status}).",
+                remedy="Give the proxy a way to {target}: DNS and egress of its own; or exempt {target} by NO_PROXY.",
+            ),
+        ),
     ),
     Entry(
         Reason.UNEXPECTED_ANSWER, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,

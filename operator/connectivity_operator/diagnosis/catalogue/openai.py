@@ -43,6 +43,12 @@ ENTRIES = (
         "Add the cluster's egress addresses (NAT gateways) to the project's IP allow list.",
     ),
     Entry(
+        Reason.ORGANIZATION_MISMATCH, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
+        "{host} knows the API key, but {variable} names another organization or project than the key's.",
+        "Remove {variable} from the operator's environment (a key implies both), or set it to the key's own, and "
+        "restart the operator.",
+    ),
+    Entry(
         Reason.MODEL_ACCESS_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.PROVIDER,
         "The key's project may not use the model {model}.",
         "Allow {model} in the project's limits, or name another model in spec.model.",

@@ -49,9 +49,15 @@ ENTRIES = (
     ),
     Entry(
         Reason.PASSWORD_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "The database does not accept the password of user {user}: it is wrong, the user does not exist, or it has "
-        "rds_iam, which wins over passwords.",
+        "The database does not accept the password of user {user}: it is wrong, or the user does not exist.",
         "Correct POSTGRES_PASSWORD, or use IAM: POSTGRESQL_USE_IAM_AUTH=true and GRANT rds_iam TO {user!q};",
+        (
+            Variant(
+                "cause", ("rds_iam",),
+                message="User {user} has rds_iam, which takes no password, only IAM tokens.",
+                remedy="Set POSTGRESQL_USE_IAM_AUTH=true and restart the operator; or REVOKE rds_iam FROM {user!q};",
+            ),
+        ),
     ),
     Entry(
         Reason.LOGIN_NOT_PERMITTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DATABASE,
@@ -86,7 +92,19 @@ ENTRIES = (
         Reason.TOO_MANY_CONNECTIONS, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.DATABASE,
         "The database has no connection slot left for user {user}.",
         "See who holds them: SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2;  Close idle "
-        "clients, raise max_connections (or the role's CONNECTION LIMIT), or put RDS Proxy in front.",
+        "clients, raise max_connections, or put RDS Proxy in front.",
+        (
+            Variant(
+                "cause", ("role",),
+                message="The connection limit of user {user} is reached; the server has room.",
+                remedy="ALTER ROLE {user!q} CONNECTION LIMIT -1;  (or a larger limit)",
+            ),
+            Variant(
+                "cause", ("database",),
+                message="The connection limit of database {database} is reached; the server has room.",
+                remedy="ALTER DATABASE {database!q} CONNECTION LIMIT -1;  (or a larger limit)",
+            ),
+        ),
     ),
     Entry(
         Reason.DATABASE_STARTING, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.TIME,
@@ -98,6 +116,20 @@ ENTRIES = (
         "The database at {host} is read-only: a replica, or default_transaction_read_only.",
         "Set POSTGRES_HOST to the writer endpoint. If it is: ALTER DATABASE {database!q} RESET "
         "default_transaction_read_only;",
+        (
+            Variant(
+                "cause", ("replica",),
+                message="The database at {host} is a read-only replica.",
+                remedy="Set POSTGRES_HOST to the writer endpoint and restart the operator.",
+            ),
+            Variant(
+                "cause", ("setting",),
+                message="Sessions of user {user} in database {database} are read-only "
+                "(default_transaction_read_only); the server is no replica.",
+                remedy="ALTER ROLE {user!q} RESET default_transaction_read_only; ALTER DATABASE {database!q} RESET "
+                "default_transaction_read_only;",
+            ),
+        ),
     ),
     Entry(
         Reason.SCHEMA_USAGE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
@@ -118,11 +150,26 @@ ENTRIES = (
         Reason.INSERT_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may not insert into demo_log.",
         "GRANT INSERT ON demo_log TO {user!q};",
+        (
+            Variant(
+                "cause", ("row security",),
+                message="The row security of demo_log does not let user {user} insert.",
+                remedy="CREATE POLICY connectivity_test ON demo_log FOR INSERT TO {user!q} WITH CHECK (true);",
+            ),
+        ),
     ),
     Entry(
         Reason.SEQUENCE_USAGE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "User {user} may insert into demo_log, but not draw the row's id from its sequence.",
         "GRANT USAGE ON SEQUENCE {sequence!q} TO {user!q};",
+    ),
+    Entry(
+        Reason.ROW_REJECTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
+        "The database refuses the values of a good row[[ (SQLSTATE {sqlstate})]]: a constraint or a trigger of "
+        "demo_log is not ours.",
+        "See what was added: SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
+        "'demo_log'::regclass; SELECT tgname FROM pg_trigger WHERE tgrelid = 'demo_log'::regclass;  Drop it: ALTER "
+        "TABLE demo_log DROP CONSTRAINT <name>;",
     ),
     Entry(
         Reason.IDENTIFIERS_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
@@ -145,6 +192,15 @@ ENTRIES = (
         "The database did not answer within its limit[[ of {limit} s]].",
         "See what waits for locks: SELECT pid, wait_event_type, state, query FROM pg_stat_activity WHERE "
         "wait_event_type = 'Lock';  Look at the instance's load; or raise spec.timeoutSeconds.",
+        (
+            Variant(
+                "sqlstate", ("57014", "55P03"),
+                message="The database itself cancels what takes longer than its own limit (statement_timeout or "
+                "lock_timeout).",
+                remedy="Raise the limit, or take it off: ALTER ROLE {user!q} RESET statement_timeout; ALTER ROLE "
+                "{user!q} RESET lock_timeout;  (or the same of the database, or of the instance's parameter group)",
+            ),
+        ),
     ),
     Entry(
         Reason.PASSWORD_IN_USE, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
