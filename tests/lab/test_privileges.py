@@ -35,6 +35,7 @@ from lab.iam import pod_identity
 from lab.iam.policies import without_action
 from lab.kubernetes import access
 from lab.opensearch import admin as opensearch
+from lab.operating import Operator, Resource, documents, rows, send
 from lab.postgresql import control as postgresql
 from lab.postgresql import psql
 
@@ -203,6 +204,29 @@ async def test_they_are_enough(
     """Every rung passes, of a check of topic, group, index, model and table."""
     request.getfixturevalue("creating" if target.create else "least").grant()
     assert await once(lambda told: not told, partial(failures, engine, target)) == {}
+
+
+@pytest.mark.parametrize("privileges", ["least", "creating"])
+def test_they_are_enough_for_a_message_to_go_all_the_way(
+    environment: dict[str, str], world_as_it_was: None, request: pytest.FixtureRequest, privileges: str
+) -> None:
+    """The operator itself, a resource, one message: consumed, embedded, indexed, logged and committed."""
+    request.getfixturevalue(privileges).grant()
+    operator, resource = (
+        Operator(),
+        Resource("privileges", [TOPIC], INDEX, spec={"intervalSeconds": 10, "timeoutSeconds": 5}),
+    )
+    operator.start()
+    try:
+        resource.apply()
+        resource.until_reading()
+        send(TOPIC, [b"a message that needs every privilege"])
+        resource.until("Ready", "EndToEndVerified")
+        assert [content for *_, content in rows(TOPIC)] == ["a message that needs every privilege"]
+        assert len(documents(INDEX)) == 1
+    finally:
+        resource.delete()
+        operator.stop()
 
 
 # ── each of them is missed ───────────────────────────────────────────────────────────────────────────
