@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from bench import apart, applying, backlogs, bringing_up, preparing, report, resources
+from bench import apart, applying, backlogs, bringing_up, pods, preparing, report, resources
 from bench.backlogs import Load
 from bench.report import Result
 from lab import parts, runner
 from lab.operating import Operator
 
-LIMITS = {"prepare": 1500.0}
+LIMITS = {"prepare": 1500.0, "pod": 1200.0}
 LIMIT = 600.0
 """Seconds after which a command is ended: by its name, and for all others."""
 
@@ -77,10 +77,18 @@ def many(write: bool, rounds: int, window: float) -> None:
     _tell(write, resources.measure(Operator(), rounds, window))
 
 
+@main.command(name="pod")
+@click.pass_obj
+def in_a_pod(write: bool) -> None:
+    """Memory and CPU of the operator's container, against the chart's requests and limits."""
+    _lab_up(write)
+    _tell(write, pods.measure())
+
+
 @main.command(name="all")
 @click.pass_obj
 def everything(write: bool) -> None:
-    """All of the above but `prepare`, in less than ten minutes."""
+    """All of the above but `prepare` and `pod`, in less than ten minutes."""
     apart.loopback()
     _tell(write, bringing_up.measure(2))
     _lab_up(write)

@@ -92,7 +92,7 @@ def measure(operator: Operator, rounds: int, window: float, counts: Sequence[int
             for count in counts:
                 new = [here.resource(number) for number in range(len(applied), count)]
                 applied += new
-                runs.append(_idle(count, _seconds_to_all_ready(new), window))
+                runs.append(_idle(count, seconds_to_all_ready(new), window))
             for number in range(rounds):
                 turns = [(EACH, applied), (ONE, applied[:1])]
                 turns = turns if number % 2 == 0 else turns[::-1]
@@ -220,7 +220,8 @@ def _newcomers(here: Place, first: int, neighbours: int) -> list[Newcomer]:
     return found
 
 
-def _seconds_to_all_ready(resources: Sequence[Resource]) -> float:
+def seconds_to_all_ready(resources: Sequence[Resource]) -> float:
+    """From the `kubectl apply` of all of them until the last is ready."""
     began = time.monotonic()
     place.apply(resources)
     names = {resource.name for resource in resources}
