@@ -9,17 +9,17 @@ ARG BUILD_BASE=${BASE}
 FROM ${BUILD_BASE} AS build
 WORKDIR /build
 RUN python3 -m venv tools && python3 -m venv --without-pip /opt/operator
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ONLY_BINARY=:all: PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_ROOT_USER_ACTION=ignore
 COPY requirements.txt requirements-build.txt ./
 # opensearch-py asks for gRPC and never imports it: 20 MB, and native code that would have to be kept up to date.
-RUN tools/bin/pip install --require-hashes --requirement requirements-build.txt \
- && tools/bin/pip --python /opt/operator/bin/python install --require-hashes --requirement requirements.txt \
+RUN tools/bin/pip install --no-compile --require-hashes --requirement requirements-build.txt \
+ && tools/bin/pip --python /opt/operator/bin/python install --no-compile --require-hashes --requirement requirements.txt \
  && tools/bin/pip --python /opt/operator/bin/python uninstall --yes opensearch-protobufs grpcio protobuf
 COPY pyproject.toml README.md ./
 COPY operator operator
 COPY image/slim.py image/
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
- && tools/bin/pip --python /opt/operator/bin/python install --no-deps dist/*.whl \
+ && tools/bin/pip --python /opt/operator/bin/python install --no-compile --no-deps dist/*.whl \
  && /opt/operator/bin/python image/slim.py
 
 FROM ${BASE}

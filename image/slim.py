@@ -18,6 +18,7 @@ from pathlib import Path
 PACKAGES = Path(sysconfig.get_path("purelib"))
 
 UNNEEDED = (
+    "**/__pycache__",  # made anew below
     "**/tests",
     "**/*.py[ix]",  # for type checkers and for Cython
     "**/*.pxd",

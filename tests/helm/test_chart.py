@@ -134,6 +134,19 @@ def test_certificates_reach_the_operator(workshop: Workshop, version: str, tmp_p
     assert "POSTGRES_CA_FILE" not in workshop.rendered("stand-in", version, "default").environment()
 
 
+def test_the_values_for_kind_are_accepted(workshop: Workshop, version: str) -> None:
+    """As `docs/elsewhere.md` has them, on top of an environment's: the local image, no role, keys if there are any."""
+    text = (paths.ROOT / "docs/elsewhere.md").read_text()
+    values = re.search(r"^<!-- kind values -->\n```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert values
+    (workshop.chart("stand-in").path / "kind.yaml").write_text(values[1])
+    release = workshop.rendered("stand-in", version, "nonprod", "-f", "kind.yaml")
+    assert release.container["image"] == "docker.io/library/aws-connectivity-test:dev"
+    assert {"secretRef": {"name": "aws-keys", "optional": True}} in release.container["envFrom"]
+    assert not release.one("ServiceAccount", "connectivity-operator")["metadata"].get("annotations")
+    assert not release.all("ExternalSecret")
+
+
 def test_metrics_may_be_read_by_whom_the_values_name(workshop: Workshop, version: str) -> None:
     """Nobody by default."""
     peer = "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring"
