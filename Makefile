@@ -33,6 +33,10 @@ demo: up  ## the main job, end to end: the operator in a Pod, a resource, ten me
 test: up  ## the whole test suite, on real servers
 	$(BIN)/python -m pytest tests/unit tests/helm tests/lab tests/deploy tests/e2e
 
+.PHONY: diagnosis-report
+diagnosis-report: up  ## run the fault matrix and write docs/diagnosis-report.md
+	DIAGNOSIS_REPORT=write $(BIN)/python -m pytest tests/faults
+
 .PHONY: unit
 unit: $(READY)  ## only the tests that need no server
 	$(BIN)/python -m pytest tests/unit tests/helm

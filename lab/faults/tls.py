@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from lab import paths, processes, world
 from lab.faults import impostor, packets
 from lab.faults.fault import Fault
@@ -64,6 +66,12 @@ _SILENT = "put a server in its place that accepts connections and says nothing"
 
 FAULTS = (
     *_certificates(),
+    Fault(
+        "tls-postgresql-refused",
+        "swap the server's key for one of a kind (secp256k1) that clients do not offer",
+        partial(spoil, "postgresql", Flaw(curve=ec.SECP256K1())),
+        partial(restore, "postgresql"),
+    ),
     *(_plain(service, {443: world.LAB_IAM_ADMIN[1]}) for service in ("opensearch", "openai", "sts")),
     *(_impostor(service, "refused", "refusing", _REFUSING) for service in ("kafka", "opensearch", "openai", "sts")),
     *(_impostor(service, "silent", "silent", _SILENT) for service in ("kafka", "opensearch", "openai")),

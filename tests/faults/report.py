@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import re
 import statistics
 from collections.abc import Sequence
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.faults import FAULTS
-from tests.fault_cases import Case, Expectation
+from tests.fault_cases import NOT_PROVOKED, Case, Expectation
 
 FILE = Path(__file__).parents[2] / "docs" / "diagnosis-report.md"
 
@@ -28,6 +31,16 @@ seconds.
 COLUMNS = "| fault | how it is provoked | expected | found | seconds |\n| --- | --- | --- | --- | --- |\n"
 
 
+LEFT_OUT = """
+## Not in the matrix
+
+Codes that no switch of the lab provokes, and why.
+
+| service | code | why |
+| --- | --- | --- |
+"""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one entry."""
@@ -39,13 +52,35 @@ class Outcome:
     """What was not as expected; empty: named exactly."""
 
 
-def render(outcomes: Sequence[Outcome], not_provoked: str = "") -> str:
+def remember(outcomes: Sequence[Outcome]) -> None:
+    """Add to the file that DIAGNOSIS_OUTCOMES names, if any, so that the matrix can run in parts, on several labs."""
+    if name := os.environ.get("DIAGNOSIS_OUTCOMES"):
+        with Path(name).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for one in outcomes:
+                file.write(json.dumps({"name": one.case.name, "seconds": one.seconds, "wrong": one.wrong}) + "\n")
+
+
+def remembered(cases: Sequence[Case]) -> dict[str, Outcome]:
+    """The newest outcome of each case in that file."""
+    file = Path(os.environ.get("DIAGNOSIS_OUTCOMES") or os.devnull)
+    lines = file.read_text().splitlines() if file.exists() else []
+    found = {entry["name"]: entry for entry in map(json.loads, lines)}
+    return {
+        case.name: Outcome(case, found[case.name]["seconds"], found[case.name]["wrong"])
+        for case in cases
+        if case.name in found
+    }
+
+
+def render(outcomes: Sequence[Outcome]) -> str:
     """The page."""
     exact = sum(not one.wrong for one in outcomes)
     seconds = [one.seconds for one in outcomes if one.seconds is not None and not one.wrong]
     median = f"{statistics.median(seconds):.1f}" if seconds else "–"
     headline = f"**{exact} of {len(outcomes)} named exactly, median {median} s**\n\n"
-    return INTRODUCTION + headline + COLUMNS + "".join(map(_row, outcomes)) + not_provoked
+    left_out = "".join(f"| {service} | {code} | {why} |\n" for (service, code), why in NOT_PROVOKED.items())
+    return INTRODUCTION + headline + COLUMNS + "".join(map(_row, outcomes)) + LEFT_OUT + left_out
 
 
 def without_seconds(page: str) -> list[str]:

@@ -131,13 +131,12 @@ def test_no_secret_was_told(place: Place, produced: Collector) -> None:
 
 def test_report_is_current() -> None:
     """`docs/diagnosis-report.md` says what this run found, apart from the seconds (`make diagnosis-report`)."""
-    if len(outcomes) < len(CASES):
+    found = {**report.remembered(CASES), **outcomes}
+    if len(found) < len(CASES):
         pytest.skip("only a part of the matrix ran")
-    page = report.render([outcomes[case.name] for case in CASES])
+    page = report.render([found[case.name] for case in CASES])
     if os.environ.get("DIAGNOSIS_REPORT") == "write":
         report.FILE.write_text(page)
-    if not report.FILE.exists():
-        pytest.skip("it was never written")
     assert report.without_seconds(report.FILE.read_text()) == report.without_seconds(page)
 
 
@@ -150,6 +149,7 @@ def _new_rows(topic: str, starts: Mapping[int, int]) -> set[tuple[int, int]]:
 def _record(cases: Sequence[Case], seconds: float, wrong: str = "") -> None:
     for case in cases:
         outcomes[case.name] = Outcome(case, seconds, " ".join(wrong.split()).replace("|", "/")[:200])
+    report.remember([outcomes[case.name] for case in cases])
 
 
 def _without(transitions: dict[str, tuple[str, str]], concerned: set[str]) -> dict[str, tuple[str, str]]:
