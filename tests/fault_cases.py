@@ -13,28 +13,8 @@ FILE = Path(__file__).with_name("faults.yaml")
 
 
 NOT_PROVOKED = {
-    ("identity", "NotConfigured"): "a missing region stops every ladder that needs it at its configuration rung",
-    ("identity", "UnexpectedAnswer"): "tests/lab/test_aws_identity.py puts a web page in the place of STS",
-    ("identity", "ProxyUnreachable"): "tests/lab/test_aws_identity.py; the proxies of the matrix exempt STS",
-    ("identity", "ProxyAuthenticationRequired"): "tests/lab/test_aws_identity.py; the proxies of the matrix exempt STS",
-    ("identity", "ProxyRefused"): "tests/lab/test_aws_identity.py; the proxies of the matrix exempt STS",
-    ("kafka", "WriteDataDenied"): "only `send` writes: tests/lab/test_kafka_prober.py",
-    ("kafka", "TooLarge"): "only `send` writes: tests/lab/test_kafka_prober.py",
-    ("kafka", "CoordinatorUnavailable"): "would cost the lab every committed offset; tests/lab/test_kafka_adapter.py",
-    (
-        "kafka",
-        "UnsupportedCompression",
-    ): "every codec of Kafka is installed; tests/lab/test_kafka_adapter.py removes one",
-    ("kafka", "RequestTimeout"): "a broker that is paused does not finish TLS either; tests/lab/test_kafka_prober.py",
-    (
-        "kafka",
-        "ServiceUnavailable",
-    ): "a real broker gives no such answer to these questions; tests/unit/test_kafka_errors.py",
-    ("opensearch", "CreateIndexDenied"): "probing creates no index; tests/lab/test_opensearch_adapter.py",
-    ("opensearch", "IndexNotFound"): "an absent index is a warning to probes; tests/lab/test_opensearch_adapter.py",
-    ("opensearch", "DocumentRejected"): "about one message's document: tests/lab/test_opensearch_adapter.py",
-    ("postgresql", "TLSNotSpoken"): "PostgreSQL agrees to TLS before it begins; tests/lab/test_postgresql_ladder.py",
-    ("postgresql", "ServiceUnavailable"): "a real server gives no such answer; tests/unit/test_postgresql_failures.py",
+    (key.partition("/")[0], key.partition("/")[2]): f"{entry['why']}; see `{entry['test'].partition('::')[0]}`"
+    for key, entry in yaml.safe_load(FILE.with_name("provoked.yaml").read_text()).items()
 }
 """(service, code) that no switch of the lab provokes -> why, and which test does."""
 
