@@ -86,8 +86,8 @@ def test_every_variable_is_in_the_readme_with_its_default() -> None:
 def test_every_make_target_exists_and_is_told() -> None:
     """Whoever types what the README says gets no "No rule to make target", and no target is a secret."""
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    mentioned = set(re.findall(r"\bmake ([a-z]+)\b(?! [a-z])", "\n".join(inline_code(README))))
-    mentioned |= set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE))
+    mentioned = set(re.findall(r"\bmake ([a-z-]+)\b(?! [a-z])", "\n".join(inline_code(README))))
+    mentioned |= set(re.findall(r"^make ([a-z-]+)", README, flags=re.MULTILINE))
     assert mentioned == targets
 
 
