@@ -52,6 +52,14 @@ ENTRIES = (
         "authorize-security-group-ingress --group-id <security group of the target> --protocol tcp --port {port} "
         "--source-group <security group of the pod or node>  and egress of the latter on the same port; then check "
         "NetworkPolicies, network ACLs and routes.",
+        (
+            Variant(
+                "service",
+                ("OpenAI",),
+                remedy="Open port {port} from the pod to {host}: egress in its security group and NetworkPolicies, and "
+                "a way out to the internet (a NAT gateway, or HTTPS_PROXY).",
+            ),
+        ),
     ),
     Entry(
         Reason.CONNECTION_RESET, Rung.TCP, Kind.TRANSIENT, Healer.NETWORK,
