@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from bench import apart, applying, backlogs, bringing_up, pods, preparing, report, resources
+from bench import apart, applying, backlogs, bringing_up, checking, pods, preparing, probing, report, resources
 from bench.backlogs import Load
 from bench.report import Result
 from lab import parts, runner
 from lab.operating import Operator
 
-LIMITS = {"prepare": 1500.0, "pod": 1200.0}
+LIMITS = {"prepare": 1500.0, "pod": 1200.0, "all": 1200.0}
 LIMIT = 600.0
 """Seconds after which a command is ended: by its name, and for all others."""
 
@@ -85,10 +85,28 @@ def in_a_pod(write: bool) -> None:
     _tell(write, pods.measure())
 
 
+@main.command()
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
+@click.pass_obj
+def check(write: bool, rounds: int) -> None:
+    """`check` of everything against its slowest ladder alone."""
+    _lab_up(write)
+    _tell(write, checking.measure(Operator(), rounds))
+
+
+@main.command()
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(1))
+@click.pass_obj
+def probes(write: bool, rounds: int) -> None:
+    """Calls that the checks of 1,000 resources make, against those of 10."""
+    _lab_up(write)
+    _tell(write, probing.measure(rounds))
+
+
 @main.command(name="all")
 @click.pass_obj
 def everything(write: bool) -> None:
-    """All of the above but `prepare` and `pod`, in less than ten minutes."""
+    """All of the above but `prepare` and `pod`, in a quarter of an hour."""
     apart.loopback()
     _tell(write, bringing_up.measure(2))
     _lab_up(write)
@@ -96,6 +114,8 @@ def everything(write: bool) -> None:
     _tell(write, applying.measure(operator, 5))
     _tell(write, backlogs.measure(operator, 3, Load()))
     _tell(write, resources.measure(operator, 3, resources.WINDOW))
+    _tell(write, checking.measure(operator, 5))
+    _tell(write, probing.measure(2))
 
 
 def _lab_up(write: bool) -> None:
