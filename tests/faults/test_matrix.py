@@ -130,7 +130,7 @@ def test_no_secret_was_told(place: Place, produced: Collector) -> None:
 
 
 def test_report_is_current() -> None:
-    """`docs/diagnosis-report.md` says what this run found, apart from the seconds (`make diagnosis-report`)."""
+    """`docs/diagnosis-report.md` says what this run found, apart from the seconds (`make diagnosis`)."""
     found = {**report.remembered(CASES), **outcomes}
     if len(found) < len(CASES):
         pytest.skip("only a part of the matrix ran")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from connectivity_operator import conditions, logs
@@ -106,7 +107,9 @@ def test_every_command_exists_with_its_options(document: Path) -> None:
     for program, group in (("connectivity-operator", cli), ("python -m lab", lab_cli)):
         for arguments in commands(text, program):
             command = group.commands.get(arguments[0])
-            assert command is not None, f"{program} {arguments[0]}"
+            if isinstance(command, click.Group):
+                command = command.commands.get(arguments[1])
+            assert command is not None, f"{program} {' '.join(arguments)}"
             known = {option for parameter in command.params for option in parameter.opts}
             for argument in arguments[1:]:
                 if argument == "--" or command.context_settings.get("ignore_unknown_options"):
