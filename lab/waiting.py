@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,18 @@ def until_ready(ask: Callable[[], None], *, limit: float) -> None:
             time.sleep(PAUSE)
         else:
             return
+
+
+def until_listening(address: str, port: int, *, limit: float = 20.0) -> None:
+    """Wait for a server that takes connections. Raises `NotReady` after ``limit`` seconds."""
+
+    def connect() -> None:
+        try:
+            socket.create_connection((address, port), timeout=2).close()
+        except OSError as error:
+            raise NotReady(f"nothing listens at {address}:{port}: {error}") from error
+
+    until_ready(connect, limit=limit)
 
 
 def status_over_tls(address: str, path: str, *, headers: Mapping[str, str] | None = None, limit: float = 2.0) -> int:

@@ -15,6 +15,7 @@ from lab.faults.permissions import behaviour
 from lab.iam import control, defaults, pod_identity
 from lab.iam.defaults import trust
 from lab.kubernetes import access
+from lab.waiting import until_listening
 
 FOLDER = paths.STATE / "faults"
 NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -167,6 +168,7 @@ _IMDS = "metadata-service"
 
 def _serve_metadata() -> None:
     processes.spawn(_IMDS, [sys.executable, "-m", "lab.faults.metadata_service"], cwd=paths.ROOT)
+    until_listening(*metadata_service.ADDRESS)
 
 
 INSTEAD = (

@@ -14,6 +14,7 @@ from lab.faults import impostor, packets
 from lab.faults.fault import Fault
 from lab.faults.network import ADDRESSES
 from lab.faults.server_certificates import Flaw, restore, spoil
+from lab.waiting import until_listening
 
 SERVICES = ("kafka", "postgresql", "opensearch", "openai", "sts")
 
@@ -44,6 +45,7 @@ def _impostor(service: str, what: str, kind: str, summary: str) -> Fault:
 
     def on() -> None:
         processes.spawn(process, [sys.executable, "-m", "lab.faults.impostor", kind], cwd=paths.ROOT)
+        until_listening(impostor.ADDRESS, impostor.PORTS[kind])
         for address, port in ADDRESSES[service]:
             packets.redirect(name, address, port, to=(impostor.ADDRESS, impostor.PORTS[kind]))
 
