@@ -13,7 +13,6 @@ FILE = Path(__file__).with_name("faults.yaml")
 
 
 NOT_PROVOKED = {
-    ("identity", "NodeRoleInUse"): "the lab has no node that lends Pods its role; tests/unit/test_identity_rung.py",
     (key.partition("/")[0], key.partition("/")[2]): f"{entry['why']}; see `{entry['test'].partition('::')[0]}`"
     for key, entry in yaml.safe_load(FILE.with_name("provoked.yaml").read_text()).items()
 }
