@@ -32,7 +32,7 @@ from lab.opensearch import control as opensearch
 
 INTERVAL = 15.0
 """Seconds. The default is four times as long; what is shared does not depend on it."""
-WINDOW = 3
+WINDOW = 2
 """Intervals to count in, after one and a half to begin in."""
 MODELS = ("text-embedding-3-small", "text-embedding-3-large")
 ASKED = ("metadata", "find_coordinator", "bounds", "read")

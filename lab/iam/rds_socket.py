@@ -51,6 +51,7 @@ class RdsSocket:
             return False
         account = Account(self._store.state, self._store.credentials, self._store.now())
         name = user.decode(errors="replace")
+        self._store.asked["rds"] += 1
         answer = verify_rds(account, token.decode(errors="replace"), name)
         if not answer.allowed:
             self._refusals.record("rds", answer.reason, user=name, principal=answer.principal)
