@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab import paths, world
-from lab.faults import names, server_certificates
+from lab import paths, processes, world
+from lab.faults import metadata_service, names, server_certificates
 from lab.faults.fault import Fault
 from lab.faults.permissions import behaviour
 from lab.iam import control, defaults, pod_identity
 from lab.iam.defaults import trust
 from lab.kubernetes import access
+from lab.waiting import until_listening
 
 FOLDER = paths.STATE / "faults"
 NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -161,6 +163,16 @@ def _pod_identity(name: str, summary: str, *, uri: str, on: Callable[[], None] =
     return Fault(name, summary, on, partial(POD_TOKEN.unlink, missing_ok=True), environment)
 
 
+_IMDS = "metadata-service"
+_PATIENT = {"AWS_METADATA_SERVICE_TIMEOUT": "10", "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "3"}
+"""The SDK gives the service one second, which a busy machine needs to start answering."""
+
+
+def _serve_metadata() -> None:
+    processes.spawn(_IMDS, [sys.executable, "-m", "lab.faults.metadata_service"], cwd=paths.ROOT)
+    until_listening(*metadata_service.ADDRESS)
+
+
 INSTEAD = (
     _pod_identity("identity-pod-association-missing", "use Pod Identity without an association", uri=pod_identity.URI),
     _pod_identity(
@@ -173,6 +185,13 @@ INSTEAD = (
         "use Pod Identity without its token's file",
         uri=pod_identity.URI,
         on=partial(POD_TOKEN.unlink, missing_ok=True),
+    ),
+    Fault(
+        "identity-node-role",
+        "leave the pod the node's role (an emulated metadata service)",
+        _serve_metadata,
+        partial(processes.end, _IMDS),
+        {**_NO_WEB_IDENTITY, **_PATIENT, "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_service.URL},
     ),
 )
 
