@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lab import certificates, dns, openai, paths, processes, switched_on, world
 from lab.kubernetes import access, identities
@@ -98,9 +99,14 @@ def endpoints() -> dict[str, str]:
 
 
 def _inherited() -> dict[str, str]:
-    """The caller's own environment as far as it says nothing about the operator's world."""
-    return {
+    """The caller's own environment as far as it says nothing about the operator's world.
+
+    `connectivity-operator` is found also where the virtual environment is not on the caller's PATH.
+    """
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(NOT_INHERITED) and name.lower() not in PROXIES and name not in TRUST
     }
+    beside_python = str(Path(sys.executable).parent)
+    return {**inherited, "PATH": os.pathsep.join([beside_python, inherited.get("PATH", os.defpath)])}
