@@ -112,7 +112,23 @@ def _other_index(name: str, summary: str, properties: dict[str, Any]) -> Fault:
     return Fault(f"opensearch-{name}", summary, partial(_make, properties), _mend)
 
 
+def _forbid_creating() -> None:
+    _data_policy(_without("aoss:CreateIndex"))
+    admin.delete_index(INDEX)
+
+
+def _allow_creating() -> None:
+    _data_policy(_POLICIES[_NAME])
+    _mend()
+
+
 _INDEX = (
+    Fault(
+        "opensearch-create-denied",
+        "take aoss:CreateIndex out of the data access policy and delete the index",
+        _forbid_creating,
+        _allow_creating,
+    ),
     Fault("opensearch-index-absent", "delete the index", partial(admin.delete_index, INDEX), _mend),
     Fault("opensearch-index-closed", "close the index", _existing(admin.close_index), partial(admin.open_index, INDEX)),
     Fault(

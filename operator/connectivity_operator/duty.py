@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -23,8 +23,13 @@ from connectivity_operator.reasons import DEPENDENCIES, Reason, Result, Rung, Se
 from connectivity_operator.resource import Resource, ResourceSpec
 from connectivity_operator.watch import ServiceWatch
 
-MEMBERSHIP = (Reason.ALTER_GROUP_DENIED, Reason.DESCRIBE_GROUP_DENIED, Reason.READ_DATA_DENIED)
-"""What only the group's own member can find out about its rights (reading is probed too, committing is not)."""
+REFUSED_TO_THE_PIPELINE: Mapping[Service, frozenset[Reason]] = {
+    # The rights of a group's own member: reading is probed too, committing is not.
+    Service.KAFKA: frozenset({Reason.ALTER_GROUP_DENIED, Reason.DESCRIBE_GROUP_DENIED, Reason.READ_DATA_DENIED}),
+    # A check creates nothing: an absent index is no more than a warning to it.
+    Service.OPENSEARCH: frozenset({Reason.CREATE_INDEX_DENIED}),
+}
+"""What only the pipeline's own work can find out about its rights."""
 
 
 THROTTLED_FOR = 30.0
@@ -104,7 +109,7 @@ class Duty:
                 timeout=float(spec.timeout_seconds),
                 changed=wake,
                 ref=order.resource.ref,
-                refine=self._with_membership if service is Service.KAFKA else lambda climb: climb,
+                refine=self._with_refusal,
             )
             for service in DEPENDENCIES
         }
@@ -213,13 +218,15 @@ class Duty:
             self._tools.diagnosis.witness(self._model)
         self._wake()
 
-    def _with_membership(self, climb: Climb) -> Climb:
-        """The consumer's own membership proves the right to the group: what it is refused fails the ladder."""
-        trouble = self._pipeline.progress.troubles.get(Service.KAFKA)
-        if climb.failure or trouble is None or trouble.error.reason not in MEMBERSHIP:
+    def _with_refusal(self, climb: Climb) -> Climb:
+        """What the pipeline is refused and no check can find out fails the ladder."""
+        service = climb.service
+        trouble = self._pipeline.progress.troubles.get(service)
+        told = REFUSED_TO_THE_PIPELINE.get(service, frozenset())
+        if climb.failure or trouble is None or trouble.error.reason not in told:
             return climb
         failure = Failure(trouble.error.reason, Rung.AUTHORIZATION, {**climb.evidence, **trouble.error.evidence})
-        refused = Climb(Service.KAFKA, (RungOutcome(Rung.AUTHORIZATION, Result.FAILED),), failure)
+        refused = Climb(service, (RungOutcome(Rung.AUTHORIZATION, Result.FAILED),), failure)
         return join([climb, refused])
 
 
