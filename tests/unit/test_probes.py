@@ -110,6 +110,15 @@ async def test_traffic_proves_a_service_quick_again() -> None:
     assert climb.runs == 1
 
 
+def test_slow_identity_is_no_failure_while_credentials_last() -> None:
+    """STS that hangs is a warning of the shared rung, which has its own limit; only what comes after it is too slow."""
+    slow_sts = RungOutcome(Rung.IDENTITY, Result.WARNED, 14.0)
+    assert limited(Climb(Service.KAFKA, (slow_sts,)), 10.0).failure is None
+    slow_too = limited(Climb(Service.KAFKA, (slow_sts, RungOutcome(Rung.TCP, Result.PASSED, 11.0))), 10.0)
+    assert slow_too.failure is not None
+    assert slow_too.failure.rung is Rung.TCP
+
+
 async def test_a_silent_service_does_not_keep_the_others_waiting() -> None:
     """Slots are each service's own."""
     probes, silent, quick = Probes(limit=2), Counted(PASSED), Counted(PASSED)

@@ -87,7 +87,11 @@ def facts(caller: Caller) -> dict[str, str]:
     return {"principal": caller.role_arn, "caller_arn": caller.arn, "account": account, "partition": partition}
 
 
-def step(share: Callable[[], Awaitable[Climb]], *, limit: float = LIMIT + 2) -> Step:
+SHARED_LIMIT = 2 * (LIMIT + 1) + 1
+"""Seconds. Whoever asks may have to wait for a climb that began too early for it, and then for its own."""
+
+
+def step(share: Callable[[], Awaitable[Climb]], *, limit: float = SHARED_LIMIT) -> Step:
     """The identity rung of one service: the result of the shared climb as if it were this service's own."""
 
     async def run(notes: Notes) -> None:

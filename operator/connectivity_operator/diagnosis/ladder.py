@@ -156,7 +156,6 @@ def join(climbs: Sequence[Climb]) -> Climb:
 
 
 _SLOW = {
-    Rung.IDENTITY: Reason.STS_UNREACHABLE,
     Rung.DNS: Reason.RESOLVER_UNAVAILABLE,
     Rung.TCP: Reason.CONNECTION_TIMEOUT,
     Rung.TLS: Reason.CONNECTION_TIMEOUT,
@@ -165,9 +164,14 @@ _SLOW = {
 
 
 def limited(climb: Climb, timeout: float) -> Climb:
-    """The same climb as seen by an asker with a smaller limit: a rung slower than ``timeout`` seconds failed."""
+    """The same climb as seen by an asker with a smaller limit: a rung slower than ``timeout`` seconds failed.
+
+    Not the shared identity rung: it fails only when no unexpired credentials can be had, and has a limit of its own.
+    """
     order = list(Rung)
     for outcome in climb.outcomes:
+        if outcome.rung is Rung.IDENTITY:
+            continue
         if outcome.result in (Result.PASSED, Result.WARNED) and (outcome.seconds or 0.0) > timeout:
             failure = Failure(
                 _SLOW.get(outcome.rung, Reason.REQUEST_TIMEOUT),
