@@ -31,7 +31,7 @@ demo: up  ## the main job, end to end: the operator in a Pod, a resource, ten me
 
 .PHONY: test
 test: up  ## the whole test suite, on real servers
-	$(BIN)/python -m pytest tests/unit tests/helm tests/lab tests/deploy tests/e2e tests/faults tests/soak
+	$(BIN)/python -m pytest -m "not slow" tests/unit tests/helm tests/lab tests/deploy tests/e2e tests/faults tests/soak
 
 .PHONY: diagnosis
 diagnosis: up  ## run the fault matrix and write docs/diagnosis-report.md

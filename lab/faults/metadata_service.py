@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from lab import world
 from lab.iam import control
 
-ADDRESS = ("127.77.0.91", 8091)  # the operator has 8080 on every address
-URL = f"http://{ADDRESS[0]}:{ADDRESS[1]}"
+ADDRESS = ("127.77.0.91", 80)
+URL = f"http://{ADDRESS[0]}"
 CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 
 

@@ -54,14 +54,14 @@ def test_one_broker_of_two_is_away_while_the_consumer_says_nothing(two_leaders: 
 
 
 def test_messages_that_nobody_finishes_are_told(make_resource: MakeResource) -> None:
-    """Answers that come, but far too slowly, are no failure of any step."""
+    """Messages wait for answers, and no step counts as failed yet: the first gives up after half a minute."""
     resource = make_resource()
     resource.until_reading()
     resource.until("Ready", "AllConnected")
-    with openai.injected(delay_seconds=25):
+    with openai.injected(delay_seconds=60):
         send(resource.topics[0], texts("slow", 5))
         resource.until("PipelineFlowing", "NotProgressing", limit=90)
-    until(lambda: len(rows(resource.topics[0])) == 5, limit=60, what="the rows")
+    until(lambda: len(rows(resource.topics[0])) == 5, limit=120, what="the rows")
     resource.until("Ready", "EndToEndVerified")
 
 

@@ -146,21 +146,29 @@ async def test_an_insert_that_is_refused_fails_the_operation(settings: Settings,
     assert failed(await climbed(settings, identity)) == (Rung.OPERATION, Reason.IDENTIFIERS_EXHAUSTED)
 
 
-async def test_an_error_of_its_own_is_told_by_its_state(settings: Settings, identity: AwsIdentity) -> None:
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [("P0001", Reason.ROW_REJECTED), ("XX000", Reason.SERVICE_UNAVAILABLE)],
+    ids=["raised by a trigger", "internal error"],
+)
+async def test_an_error_of_its_own_is_told_by_its_state(
+    settings: Settings, identity: AwsIdentity, state: str, reason: Reason
+) -> None:
     """Somebody's trigger refuses every row."""
     psql(table.CREATE)
     psql(f"ALTER TABLE demo_log OWNER TO {USER};")
     psql(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' "
+        f"USING ERRCODE = '{state}'; END $$;"
         "CREATE TRIGGER refuse BEFORE INSERT ON demo_log EXECUTE FUNCTION refuse();"
     )
     try:
         result = await climbed(settings, identity)
     finally:
         psql("DROP TABLE demo_log; DROP FUNCTION refuse();")
-    assert failed(result) == (Rung.OPERATION, Reason.SERVICE_UNAVAILABLE)
+    assert failed(result) == (Rung.OPERATION, reason)
     assert result.failure is not None
-    assert "P0001" in catalogue.describe(Service.POSTGRESQL, result.failure).message
+    assert state in catalogue.describe(Service.POSTGRESQL, result.failure).message
 
 
 async def test_a_server_of_another_protocol_is_told(environment: dict[str, str], identity: AwsIdentity) -> None:
