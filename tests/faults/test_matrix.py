@@ -64,11 +64,16 @@ def nothing_left_on(lab: None) -> Iterator[None]:
     assert switches.off_all() == []
 
 
-def parameters() -> Iterator[ParameterSet]:
+def parameters() -> list[ParameterSet]:
     """A test for each group; the slow ones are marked."""
-    for cases in groups():
-        marks = [pytest.mark.slow] if any(case.slow for case in cases) else []
-        yield pytest.param(cases, id=cases[0].together or cases[0].name, marks=marks)
+    return [
+        pytest.param(
+            cases,
+            id=cases[0].together or cases[0].name,
+            marks=[pytest.mark.slow] if any(case.slow for case in cases) else [],
+        )
+        for cases in groups()
+    ]
 
 
 @pytest.mark.parametrize("cases", parameters())
