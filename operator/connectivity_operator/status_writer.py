@@ -71,6 +71,11 @@ class StatusWriter:
         if urgency is Urgency.CHANGE:
             self._urgent.set()
 
+    def withdraw(self) -> None:
+        """Nothing of ours is to be written any more, no heartbeat either: another operator looks after the object."""
+        self._body = None
+        self._events = []
+
     def event(self, kind: str, reason: str, message: str, at: datetime) -> None:
         """Queue one Event (bounded: the oldest are dropped in an outage)."""
         self._events = [*self._events, _Event(kind, reason, message, at)][-EVENTS_KEPT:]
@@ -110,7 +115,7 @@ class StatusWriter:
             return
         delay = RETRY_FIRST
         missing_since: float | None = None
-        while True:
+        while self._body is not None:
             try:
                 await self._write()
                 await self._post_events()

@@ -67,6 +67,7 @@ class Supervisor:
                 self.beat = time.monotonic()
                 if status.other_operator(self._body, self._tools.operator):
                     # It took over while we said nothing for longer than our status was valid.
+                    self._writer.withdraw()
                     await self._end_duty()
                     await self._stay_away(stop)
                     continue

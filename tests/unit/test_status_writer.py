@@ -136,3 +136,20 @@ async def test_fields_that_an_older_crd_drops_are_told_once() -> None:
         api.lost = frozenset({"status.services"})
         writer.submit({"n": 4}, Urgency.CHANGE)
         await until(lambda: len(api.events) == 2)
+
+
+async def test_a_withdrawn_status_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A heartbeat in the name of who has given way would take the object back, and two operators take turns."""
+    monkeypatch.setattr(status_writer, "COUNTERS_EVERY", 0.02)
+    api = FakeApi()
+    async with running(api) as writer:
+        writer.heartbeat = 0.02
+        writer.submit({"n": 1}, Urgency.CHANGE)
+        await until(lambda: len(api.written) > 2)  # the heartbeat goes on by itself
+        writer.withdraw()
+        await asyncio.sleep(0.02)
+        written = len(api.written)
+        await asyncio.sleep(0.2)
+        assert len(api.written) == written
+        writer.submit({"n": 2}, Urgency.CHANGE)
+        await until(lambda: api.written[-1] == {"n": 2})
