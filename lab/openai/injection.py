@@ -7,12 +7,14 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from lab.injections import InForce, Limited
 
 
 @dataclass(frozen=True)
-class Injection:
+class Injection(Limited):
     """One kind of answer, and for which and how many requests."""
 
     status: int = 0
@@ -27,12 +29,12 @@ class Injection:
     """The real answer with vectors of this length instead of the right one."""
     empty: bool = False
     """The real answer without any vector."""
-    times: int | None = None
-    """So many requests; None: until cleared."""
     contains: str = ""
     """Only requests of which an input contains this text."""
-    name: str = ""
-    """So that it can be ended alone; an injection replaces the one that has its name."""
+
+    def fits(self, inputs: Sequence[object]) -> bool:
+        """Whether it is meant for a request with these inputs."""
+        return not self.contains or any(self.contains in str(one) for one in inputs)
 
 
 class UnknownInjectionError(ValueError):
@@ -149,29 +151,9 @@ def read(source: Mapping[str, Any]) -> Injection:
     return Injection(**merged)
 
 
-class Injections:
-    """Those in force, oldest first; the first that fits a request is used."""
+class Injections(InForce[Injection]):
+    """Those in force."""
 
-    def __init__(self) -> None:
-        self._active: list[Injection] = []
-
-    def add(self, injection: Injection) -> None:
-        """Put it behind those in force."""
-        if injection.name:
-            self.clear(injection.name)
-        self._active.append(injection)
-
-    def clear(self, name: str = "") -> None:
-        """End those of a name, or answer truthfully again altogether."""
-        self._active = [one for one in self._active if name and one.name != name]
-
-    def take(self, inputs: Sequence[object]) -> Injection | None:
+    def of(self, inputs: Sequence[object]) -> Injection | None:
         """The injection for a request with these inputs, counted as used."""
-        for position, injection in enumerate(self._active):
-            if injection.contains and not any(injection.contains in str(one) for one in inputs):
-                continue
-            if injection.times is not None:
-                left = injection.times - 1
-                self._active[position : position + 1] = [replace(injection, times=left)] if left > 0 else []
-            return injection
-        return None
+        return self.take(lambda injection: injection.fits(inputs))

@@ -86,7 +86,7 @@ class Api:
             body = orjson.loads(await request.read())
         except orjson.JSONDecodeError as error:
             raise errors.not_json() from error
-        injection = self.injections.take(_raw_inputs(body)) or Injection()
+        injection = self.injections.of(_raw_inputs(body)) or Injection()
         await asyncio.sleep(injection.delay_seconds)
         if injection.reset:
             _reset(request)

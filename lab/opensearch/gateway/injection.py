@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+from lab.injections import InForce, Limited
 from lab.opensearch.gateway import answers, operations
 from lab.opensearch.gateway.answers import Answer
 
@@ -46,7 +47,7 @@ class InvalidInjectionError(ValueError):
 
 
 @dataclass(frozen=True)
-class Injection:
+class Injection(Limited):
     """What happens to the next requests."""
 
     status: int | None = None
@@ -58,12 +59,8 @@ class Injection:
     connection: Connection | None = None
     operations: tuple[str, ...] = ()
     """Names of `operations.NAMES` that are meant; none: all."""
-    times: int | None = None
-    """For how many requests; None: until it is cleared."""
     page: str = ""
     """With ``status``: answer with a web page of this text, as something between client and collection does."""
-    name: str = ""
-    """So that it can be ended alone; an injection replaces the one that has its name."""
 
     def answer(self) -> Answer | None:
         """What to answer instead of handling the request, if anything."""
@@ -104,36 +101,14 @@ def parse(body: Mapping[str, Any]) -> Injection:
     return injection
 
 
-@dataclass
-class Injections:
-    """Those in force, in the order in which they came, and what was counted."""
+class Injections(InForce[Injection]):
+    """Those in force, and what was counted."""
 
-    active: list[Injection] = field(default_factory=list)
-    answered: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(Operation, status) -> answers; status 0: the connection was reset."""
+    def __init__(self, active: Iterable[Injection] = ()) -> None:
+        super().__init__(active)
+        self.answered: Counter[tuple[str, int]] = Counter()
+        """(Operation, status) -> answers; status 0: the connection was reset."""
 
-    def add(self, injection: Injection) -> None:
-        """Put it behind those in force."""
-        if injection.name:
-            self.clear(injection.name)
-        self.active.append(injection)
-
-    def clear(self, name: str = "") -> None:
-        """End those of a name, or all."""
-        self.active = [one for one in self.active if name and one.name != name]
-
-    def take(self, operation: str) -> Injection:
+    def of(self, operation: str) -> Injection:
         """What happens to this request: the first injection that is meant for it."""
-        for position, injection in enumerate(self.active):
-            if not injection.operations or operation in injection.operations:
-                self._use(position, injection)
-                return injection
-        return NOTHING
-
-    def _use(self, position: int, injection: Injection) -> None:
-        if injection.times is None:
-            return
-        if injection.times <= 1:
-            del self.active[position]
-        else:
-            self.active[position] = replace(injection, times=injection.times - 1)
+        return self.take(lambda one: not one.operations or operation in one.operations) or NOTHING

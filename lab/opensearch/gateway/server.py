@@ -41,7 +41,7 @@ class Gateway:
         """Answer any request."""
         operation = operations.find(request.method, request.rel_url.raw_path)
         name = operation.name if operation else NOT_SERVED
-        injection = self._injections.take(name)
+        injection = self._injections.of(name)
         if injection.delay_seconds:
             await asyncio.sleep(injection.delay_seconds)
         answer = None if injection.connection == Connection.RESET else await self._answer(request, operation, injection)

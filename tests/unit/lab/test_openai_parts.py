@@ -52,10 +52,10 @@ def test_injections_are_used_oldest_first_and_run_out() -> None:
     injections = Injections()
     injections.add(read({"status": 500, "times": 2}))
     injections.add(read({"status": 429}))
-    taken = [injections.take(["x"]) for _ in range(4)]
+    taken = [injections.of(["x"]) for _ in range(4)]
     assert [t.status for t in taken if t] == [500, 500, 429, 429]
     injections.clear()
-    assert injections.take(["x"]) is None
+    assert injections.of(["x"]) is None
 
 
 def test_a_named_injection_is_replaced_and_ended_alone() -> None:
@@ -64,20 +64,20 @@ def test_a_named_injection_is_replaced_and_ended_alone() -> None:
     for name in ("a", "b", "a"):
         injections.add(read({"preset": "server_error", "name": name}))
     injections.clear("a")
-    left = injections.take([])
+    left = injections.of([])
     assert left is not None
     assert left.name == "b"
     injections.clear("b")
-    assert injections.take([]) is None
+    assert injections.of([]) is None
 
 
 def test_an_injection_for_a_text_leaves_others_alone() -> None:
     """And is not used up by them."""
     injections = Injections()
     injections.add(read({"status": 400, "contains": "poison", "times": 1}))
-    assert injections.take(["good"]) is None
-    assert injections.take(["good", "some poison"]) is not None
-    assert injections.take(["some poison"]) is None
+    assert injections.of(["good"]) is None
+    assert injections.of(["good", "some poison"]) is not None
+    assert injections.of(["some poison"]) is None
 
 
 def test_fields_override_a_preset_and_bodies_may_be_objects() -> None:

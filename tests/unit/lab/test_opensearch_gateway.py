@@ -151,15 +151,15 @@ def test_other_engines_and_methods_are_refused(method: dict[str, str]) -> None:
 def test_an_injection_is_used_up() -> None:
     """So many requests of its operations, and no others."""
     injections = Injections([Injection(status=503, operations=("bulk",), times=2)])
-    assert injections.take("search") is NOTHING
-    assert [injections.take("bulk").status for _ in range(3)] == [503, 503, None]
+    assert injections.of("search") is NOTHING
+    assert [injections.of("bulk").status for _ in range(3)] == [503, 503, None]
     assert injections.active == []
 
 
 def test_an_injection_without_a_number_stays() -> None:
     """Until it is cleared."""
     injections = Injections([Injection(delay_seconds=1)])
-    assert [injections.take("bulk").delay_seconds for _ in range(3)] == [1, 1, 1]
+    assert [injections.of("bulk").delay_seconds for _ in range(3)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
