@@ -10,43 +10,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
-from lab import operator_env, world
+from lab import operator_env
 from lab.faults import FAULTS
 from lab.faults.fault import Fault
-from lab.iam import control as iam
-from lab.iam.defaults import document
 from lab.kafka import admin as kafka
-from lab.openai import control as openai
 from lab.opensearch import admin as opensearch
 from lab.operating import NAMESPACE, Operator, Resource, kubectl
 from lab.part import PartError
-from lab.postgresql import psql
-
-_DATA_POLICY = "connectivity-test"
-
-
-def _data_policy(policy: object) -> None:
-    iam.patch_state({"data_access_policies": {_DATA_POLICY: policy}})
-
-
-def _sql(statement: str) -> None:
-    psql(statement)
-
 
 CASES = (
     ("KafkaConnected", FAULTS["kafka-readdata-denied"]),
-    (
-        "PostgreSQLConnected",
-        Fault(
-            "postgresql-rds-iam-not-granted",
-            "revoke rds_iam",
-            partial(_sql, f"REVOKE rds_iam FROM {world.DB_USER};"),
-            partial(_sql, f"GRANT rds_iam TO {world.DB_USER};"),
-        ),
-    ),
+    ("PostgreSQLConnected", FAULTS["postgresql-rds-iam-not-granted"]),
     (
         "PostgreSQLConnected",
         Fault(
@@ -55,24 +31,8 @@ CASES = (
             environment={"POSTGRES_CA_FILE": None},
         ),
     ),
-    (
-        "OpenSearchConnected",
-        Fault(
-            "opensearch-data-policy-missing",
-            "delete the data access policy",
-            partial(_data_policy, None),
-            partial(_data_policy, document()["data_access_policies"][_DATA_POLICY]),
-        ),
-    ),
-    (
-        "OpenAIConnected",
-        Fault(
-            "openai-quota-exhausted",
-            "answer 429 insufficient_quota",
-            partial(openai.inject, "insufficient_quota"),
-            openai.clear,
-        ),
-    ),
+    ("OpenSearchConnected", FAULTS["opensearch-data-policy-missing"]),
+    ("OpenAIConnected", FAULTS["openai-quota-exhausted"]),
 )
 """The condition that becomes false, and why."""
 RESOURCE = Resource(

@@ -277,11 +277,10 @@ def ends(topic: str) -> dict[int, int]:
     return asyncio.run(kafka.end_offsets(topic))
 
 
-class Load:
-    """A few messages a second for as long as the block lasts."""
+class Background:
+    """Something that goes on in a thread for as long as the block lasts."""
 
-    def __init__(self, topic: str) -> None:
-        self.topic, self.sent = topic, 0
+    def __init__(self) -> None:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -292,6 +291,18 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def _run(self) -> None:
+        """Go on until ``_stop`` is set."""
+        raise NotImplementedError
+
+
+class Load(Background):
+    """A few messages a second for as long as the block lasts."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__()
+        self.topic, self.sent = topic, 0
 
     def _run(self) -> None:
         while not self._stop.is_set():

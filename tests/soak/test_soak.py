@@ -10,14 +10,12 @@ import asyncio
 import os
 import random
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -27,7 +25,7 @@ from lab.kafka import admin as kafka
 from lab.openai import control as openai
 from lab.opensearch import admin as collection
 from lab.opensearch import control as opensearch
-from lab.operating import Operator, Resource, account, ends, send, texts, until
+from lab.operating import Background, Operator, Resource, account, ends, send, texts, until
 from tests.soak import disturbances, summary
 from tests.soak.watching import Watch, flips
 
@@ -41,21 +39,12 @@ INTERVALS = {10: 8, 60: 10}
 """Interval -> time-out of the resources, in seconds: one that is checked often, one by default."""
 
 
-class Trickle:
+class Trickle(Background):
     """One message a second into each topic in turn."""
 
     def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__()
         self._topics = topics
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         number = 0
