@@ -7,8 +7,6 @@ import base64
 import json
 import logging
 import signal
-import socket
-import struct
 import time
 import uuid
 from argparse import ArgumentParser, Namespace
@@ -20,7 +18,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from lab import server_tls, world
+from lab import resets, server_tls, world
 from lab.openai import API_KEY, ORGANIZATION, PROJECT, errors, validation
 from lab.openai.embedding import Embedder, Vectors
 from lab.openai.errors import ApiError
@@ -89,7 +87,8 @@ class Api:
         injection = self.injections.of(_raw_inputs(body)) or Injection()
         await asyncio.sleep(injection.delay_seconds)
         if injection.reset:
-            _reset(request)
+            resets.reset(request)
+            raise ConnectionResetError
         if injection.status:
             self.counters["injected"] += 1
             return web.Response(
@@ -138,15 +137,6 @@ def _data(vectors: Vectors, *, base64_wanted: bool) -> list[dict[str, Any]]:
 def _raw_inputs(body: Any) -> list[object]:
     inputs = body.get("input") if isinstance(body, dict) else None
     return inputs if isinstance(inputs, list) else [inputs]
-
-
-def _reset(request: web.Request) -> None:
-    """Close the connection by RST: a socket that lingers for no time does not say goodbye."""
-    if request.transport is not None:
-        raw: socket.socket = request.transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    raise ConnectionResetError
 
 
 def api_application(api: Api) -> web.Application:

@@ -7,8 +7,6 @@ import gzip
 import hashlib
 import json
 import logging
-import socket
-import struct
 import uuid
 import zlib
 from collections.abc import Iterable
@@ -17,6 +15,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from lab import resets
 from lab.opensearch.gateway import answers, bulk, mappings, operations
 from lab.opensearch.gateway.answers import Answer, RefusedError
 from lab.opensearch.gateway.injection import NOT_SERVED, Connection, Injection, Injections
@@ -44,11 +43,16 @@ class Gateway:
         injection = self._injections.of(name)
         if injection.delay_seconds:
             await asyncio.sleep(injection.delay_seconds)
-        answer = None if injection.connection == Connection.RESET else await self._answer(request, operation, injection)
+        if injection.connection == Connection.RESET:
+            await request.read()
+            answer = None
+        else:
+            answer = await self._answer(request, operation, injection)
         if answer is None or injection.connection == Connection.LOSE_ANSWER:
             self._injections.answered[name, 0] += 1
             LOG.info("%s %s: connection reset on purpose", request.method, request.raw_path)
-            return _reset(request)
+            resets.reset(request)
+            return web.Response()
         self._injections.answered[name, answer.status] += 1
         return answer
 
@@ -192,14 +196,3 @@ def _response(answer: Answer) -> web.Response:
 
 def _signs_of_serverless() -> dict[str, str]:
     return {"server": "aoss-amazon", "x-request-id": str(uuid.uuid4())}
-
-
-def _reset(request: web.Request) -> web.Response:
-    """End the connection with RST, as a load balancer does that lost its target."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()
