@@ -12,7 +12,7 @@ import pytest
 
 from connectivity_operator.status import timestamp
 from lab import operator_env, paths, processes
-from lab.operating import Operator, Resource, kubectl, rows, send, texts, until
+from lab.operating import Operator, Resource, committed, kubectl, rows, send, texts, until
 from tests.e2e.conftest import MakeResource
 
 pytestmark = pytest.mark.slow  # minutes: Kafka keeps a killed member for 45 s
@@ -69,12 +69,13 @@ def test_the_second_stays_away_and_takes_over_when_the_first_is_gone(
         until(lambda: len(rows(resource.topics[0])) == 3, limit=60, what="three rows")
         assert not said(SECOND, name=resource.name, service="kafka"), "it has nothing to do with the messages"
 
+        # What was finished and not committed would come again after the kill, as it must.
+        until(lambda: sum(committed(resource).values()) == 3, limit=30, what="the offsets of three messages")
         operator.kill()
         overdue(resource)
         until(lambda: resource.status["operator"] == second, limit=60, what="the second to take over")
         send(resource.topics[0], texts("second", 3))
-        # Kafka keeps a killed member for 45 s, and may keep a first try of the second one as long.
-        until(lambda: len(rows(resource.topics[0])) == 6, limit=180, what="six rows")
+        until(lambda: len(rows(resource.topics[0])) == 6, limit=90, what="six rows")
         resource.until("Ready", "EndToEndVerified")
 
         position = (paths.LOGS / "operator.log").stat().st_size
