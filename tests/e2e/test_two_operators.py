@@ -8,14 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from connectivity_operator.status import timestamp
 from lab import operator_env, paths, processes
 from lab.operating import Operator, Resource, committed, kubectl, rows, send, texts, until
 from tests.e2e.conftest import MakeResource
-
-pytestmark = pytest.mark.slow  # minutes: Kafka keeps a killed member for 45 s
 
 SECOND = "operator-2"
 AWAY = "another operator looks after this resource"
