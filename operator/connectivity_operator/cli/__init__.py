@@ -14,7 +14,10 @@ from connectivity_operator.cli import check, explain, permissions, release_final
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="connectivity-operator")
 def cli() -> None:
-    """Does this workload reach MSK, OpenAI, OpenSearch Serverless and RDS, and if not, why?"""
+    """Does this workload reach MSK, OpenAI, OpenSearch Serverless and RDS with its IAM role, and if not, why not?
+
+    All settings come from environment variables; README.md and .env.example list them.
+    """
 
 
 for command in (

@@ -68,20 +68,22 @@ def _refuse(message: str, started: datetime, documents: Sequence[Output]) -> Non
             continue  # that it cannot be written is what is being told, or the lesser trouble
 
 
-@click.command(cls=_Reporting)
-@click.option("--topic", "topics", multiple=True, help="Topic to read from; may be repeated.")
-@click.option("--index", help="OpenSearch index to look at and write to (nothing stays behind).")
-@click.option("--model", help="Embedding model; default: OPENAI_EMBEDDING_MODEL.")
+@click.command(cls=_Reporting, short_help="Check every dependency once and report what is wrong.")
+@click.option("--topic", "topics", multiple=True, help="Topic to read from. May be repeated.")
+@click.option("--index", help="OpenSearch index to check (nothing is left behind in it).")
+@click.option("--model", help="Embedding model. Default: OPENAI_EMBEDDING_MODEL.")
 @click.option("--dimensions", type=click.IntRange(1, 16000), help="Length of the vectors.")
 @click.option(
     "-f", "--file", "file", type=click.File(encoding="utf-8"),
-    help="Take topics, index, model and time limit from a resource's YAML; - is standard input.",
+    help="Take topics, index, model and timeout from a ConnectivityTest in this YAML file; - is standard input.",
 )  # fmt: skip
-@click.option("--create", is_flag=True, help="Create the index if it is absent; otherwise nothing is created.")
-@click.option("--only", multiple=True, help="Comma-separated: kafka, openai, opensearch, postgresql.")
+@click.option("--create", is_flag=True, help="Create the index if it does not exist. Without this, nothing is created.")
+@click.option(
+    "--only", multiple=True, help="Check only these, separated by commas: kafka, openai, opensearch, postgresql."
+)
 @click.option(
     "-o", "--output", "outputs", multiple=True, type=OutputType(),
-    help="table (default), json, junit or html; with =FILE into a file, beside what is printed. May be repeated.",
+    help="table (default), json, junit or html. FORMAT=FILE writes that file beside what is printed. May be repeated.",
 )  # fmt: skip
 def check(
     topics: tuple[str, ...],
@@ -93,11 +95,13 @@ def check(
     only: tuple[str, ...],
     outputs: tuple[Output, ...],
 ) -> None:
-    """Climb every ladder once, without a cluster, and say what is wrong.
+    """Check every dependency once, rung by rung from DNS to a real operation, and report what is wrong.
 
-    Without topic or index a ladder ends at what needs none. Nothing is created or left behind.
+    Needs no cluster. Without --topic or --index, Kafka or OpenSearch is checked up to the login only. Nothing is left
+    behind.
 
-    Exit codes: 0 all passed (warnings included), 1 a service failed, 2 usage or settings, 130 and 143 interrupted.
+    Exit codes: 0 all passed (warnings allowed), 1 a dependency failed, 2 wrong usage or settings, 130 or 143
+    interrupted.
     """
     shell.end_on_sigterm()
     places = _places(outputs)

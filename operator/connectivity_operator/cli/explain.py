@@ -18,11 +18,11 @@ Found = list[tuple[Article, tuple[str, ...]]]
 """Articles with those of their groups that were asked for."""
 
 
-@click.command()
+@click.command(short_help="Explain a reason code: meaning, how to confirm, how to fix.")
 @click.argument("what", nargs=-1, metavar="[SERVICE] [CODE]")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def explain(what: tuple[str, ...], output: str) -> None:
-    """Say what a code means, how to confirm it and how to fix it; without CODE, list them.
+    """Explain a reason code: what it means, how to confirm it and how to fix it. Without CODE, list all codes.
 
     \b
     connectivity-operator explain ReadDataDenied

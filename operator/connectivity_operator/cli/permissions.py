@@ -51,17 +51,22 @@ def _told(*, as_json: bool) -> Iterator[None]:
         raise
 
 
-@click.command(cls=_Telling)
+@click.command(cls=_Telling, short_help="Print the least privileges: IAM, trust, collection, SQL, ports.")
 @click.option(
-    "-f", "--file", "files", type=click.File(encoding="utf-8"), multiple=True, help="Resources; - is standard input."
+    "-f",
+    "--file",
+    "files",
+    type=click.File(encoding="utf-8"),
+    multiple=True,
+    help="ConnectivityTests (YAML); - is standard input.",
 )
-@click.option("--topic", "topics", multiple=True, help="Topic, or pattern with *; may be repeated.")
-@click.option("--index", "indices", multiple=True, help="Index, or pattern with *; may be repeated.")
-@click.option("--create", is_flag=True, help="The operator itself creates an absent index and table.")
-@click.option("--send", is_flag=True, help="`connectivity-operator send` is used, too.")
-@click.option("--role-arn", help="The role; default: AWS_ROLE_ARN.")
-@click.option("--service-account", metavar="NAMESPACE/NAME", help="Who has the role; default: the Pod's own.")
-@click.option("--issuer", help="The cluster's OIDC issuer; default: that of the Pod's token.")
+@click.option("--topic", "topics", multiple=True, help="Topic, or a pattern with *. May be repeated.")
+@click.option("--index", "indices", multiple=True, help="Index, or a pattern with *. May be repeated.")
+@click.option("--create", is_flag=True, help="Let the operator create the index and the table.")
+@click.option("--send", is_flag=True, help="Include what `connectivity-operator send` needs.")
+@click.option("--role-arn", help="The operator's role. Default: AWS_ROLE_ARN.")
+@click.option("--service-account", metavar="NAMESPACE/NAME", help="Who may assume the role. Default: this Pod's.")
+@click.option("--issuer", help="The cluster's OIDC issuer. Default: that of this Pod's token.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def permissions(
     files: tuple[TextIO, ...],
@@ -74,10 +79,10 @@ def permissions(
     issuer: str | None,
     output: str,
 ) -> None:
-    """Print the least privileges for the settings in the environment: IAM, trust, collection, SQL, ports.
+    """Print the least privileges that the settings in the environment need: IAM, trust, collection, SQL, ports.
 
-    For the resources that the operator watches in the cluster; with -f, --topic or --index for those alone, and no
-    cluster is asked. AWS is never asked: what cannot be known is a <placeholder>.
+    By default for all resources that the operator watches in the cluster; with -f, --topic or --index only for those,
+    and no cluster is needed. AWS is never called: what cannot be known from here is a <placeholder>.
     """
     settings = shell.settings()
     told = _facts(role_arn, service_account, issuer)

@@ -12,18 +12,18 @@ from connectivity_operator.errors import ConnectivityError
 from connectivity_operator.settings import Settings
 
 
-@click.command()
+@click.command(short_help="After an uninstall: let resources be deleted without the operator.")
 @click.option(
-    "--after-pods", metavar="SELECTOR", help="First wait until no Pod of OPERATOR_NAMESPACE has these labels."
+    "--after-pods", metavar="SELECTOR", help="First wait until no Pod in OPERATOR_NAMESPACE has these labels."
 )
 @click.option(
-    "--limit", type=click.FloatRange(min=0), default=90.0, show_default=True, help="Seconds to wait for them."
+    "--limit", type=click.FloatRange(min=0), default=90.0, show_default=True, help="How many seconds to wait for them."
 )
 def release_finalizers(after_pods: str | None, limit: float) -> None:
-    """Let resources be deleted without the operator: for after its uninstallation.
+    """Let resources be deleted without the operator. For use after it has been uninstalled.
 
-    Takes the operator's finalizer off all resources that it watches (WATCH_NAMESPACES, WATCH_LABEL_SELECTOR),
-    except those that another operator looks after, and prints them.
+    Removes the operator's finalizer from all resources that it watched (WATCH_NAMESPACES, WATCH_LABEL_SELECTOR),
+    except those that another operator manages, and prints them.
     """
     settings = shell.settings()
     logs.configure("ERROR", "console", stream=sys.stderr)

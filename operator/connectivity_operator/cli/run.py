@@ -9,9 +9,9 @@ from connectivity_operator.cli import shell
 from connectivity_operator.errors import PolicyError, SettingsError
 
 
-@click.command()
+@click.command(short_help="Run the operator.")
 def run() -> None:
-    """Run the operator (inside the cluster, or with KUBECONFIG)."""
+    """Run the operator, in a Pod or, with KUBECONFIG, anywhere else."""
     # kopf and the Kubernetes client are heavy; `check` and `send` do without them.
     from connectivity_operator.handlers.running import run as run_handlers
     from connectivity_operator.host import Operator

@@ -13,14 +13,14 @@ from connectivity_operator.errors import DependencyError
 from connectivity_operator.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Send test messages with the operator's own IAM login.")
 @click.argument("topic")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("-f", "--file", type=click.File("r"), help="One message a line; - is standard input.")
+@click.option("-f", "--file", type=click.File("r"), help="File with one message per line; - is standard input.")
 def send(topic: str, texts: tuple[str, ...], file: TextIO | None) -> None:
-    """Send test messages to TOPIC with the operator's own IAM login; needs kafka-cluster:WriteData.
+    """Send test messages to TOPIC with the operator's own IAM login, and print partition and offset of each.
 
-    Prints partition and offset of each.
+    Needs kafka-cluster:WriteData on the topic, which nothing else does.
     """
     messages = [*texts, *(line.rstrip("\n") for line in file)] if file else list(texts)
     if not messages:

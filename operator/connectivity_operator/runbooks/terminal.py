@@ -55,7 +55,7 @@ def contents(console: Console, groups: Sequence[str] = GROUPS) -> None:
         codes = " ".join(found.code for found in of_groups([group]))
         _paragraph(codes, console)
         console.print()
-    console.print("connectivity-operator explain CODE, or explain SERVICE CODE, tells of one.", highlight=False)
+    console.print("connectivity-operator explain CODE, or explain SERVICE CODE, explains one.", highlight=False)
 
 
 def _assignment(variable: Variable) -> str:
