@@ -17,6 +17,10 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(BIN)/python -m lab install
 	@touch $@
 
+.PHONY: prepare
+prepare: $(READY)  ## fetch and build what lab, demo and tests use; they need no network afterwards
+	$(BIN)/python -m lab prepare
+
 .PHONY: up
 up: $(READY)  ## start the lab: Kubernetes, Kafka, OpenSearch, PostgreSQL, IAM, OpenAI, DNS
 	$(BIN)/python -m lab up
@@ -30,8 +34,9 @@ demo: up  ## the main job, end to end: the operator in a Pod, a resource, ten me
 	$(BIN)/python -m lab demo
 
 .PHONY: test
-test: up  ## the whole test suite, on real servers
-	$(BIN)/python -m pytest -m "not slow" tests/unit tests/helm tests/lab tests/deploy tests/e2e tests/faults tests/soak
+test: prepare  ## the whole test suite, on real servers: two labs apart share it, the longest files first
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  tests/faults tests/soak tests/deploy tests/e2e tests/lab tests/helm tests/unit
 
 .PHONY: diagnosis
 diagnosis: up  ## run the fault matrix and write docs/diagnosis-report.md

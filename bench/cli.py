@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from bench import apart, applying, backlogs, bringing_up, checking, pods, preparing, probing, report, resources
+from bench import alone, applying, backlogs, bringing_up, checking, pods, preparing, probing, report, resources
 from bench.backlogs import Load
 from bench.report import Result
-from lab import parts, runner
+from lab import apart, parts, runner
 from lab.operating import Operator
 
 LIMITS = {"prepare": 1500.0, "pod": 1200.0, "all": 1200.0}
@@ -26,8 +26,8 @@ def main(context: click.Context, write: bool) -> None:
     """Measure the operator and the lab, in a lab of its own beside the one that may run."""
     context.obj = write
     name = context.invoked_subcommand or ""
-    if not apart.inside() and not {"-h", "--help"} & set(sys.argv):
-        sys.exit(apart.run(sys.argv[1:], network=name != "prepare", limit=LIMITS.get(name, LIMIT)))
+    if not alone.inside() and not {"-h", "--help"} & set(sys.argv):
+        sys.exit(alone.run(sys.argv[1:], network=name != "prepare", limit=LIMITS.get(name, LIMIT)))
 
 
 @main.command()

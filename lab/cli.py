@@ -45,6 +45,20 @@ def up(only: str | None) -> None:
 
 
 @main.command()
+def prepare() -> None:
+    """Fetch and build all that lab, demo and tests use: they need no network afterwards. Starts nothing."""
+    from lab import scanners
+    from lab.node import operator_image
+
+    with progress.display(sys.stdout) as display:
+        runner.prepare([parts.load(name) for name in parts.NAMES], display)
+    click.echo("the operator's image (a few minutes the first time, one when the code has changed)")
+    click.echo(f"  {operator_image.archive()}")
+    click.echo("the scanners of chart and image (a minute the first time)")
+    click.echo(f"  {scanners.folder()}")
+
+
+@main.command()
 @click.option("--purge", is_flag=True, help="Remove its data, keys and logs too.")
 def down(purge: bool) -> None:
     """End every process of the lab; its data is kept."""

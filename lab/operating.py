@@ -53,6 +53,14 @@ def until(look: Callable[[], T], *, limit: float, what: str | Callable[[], str],
         time.sleep(every)
 
 
+def delete_resources() -> None:
+    """Delete every ConnectivityTest of the cluster; no operator runs that would have to let go of them."""
+    for resource in json.loads(kubectl("get", "ctest", "--all-namespaces", "-o", "json"))["items"]:
+        name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
+        kubectl("-n", namespace, "patch", "ctest", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    kubectl("delete", "ctest", "--all", "--all-namespaces")
+
+
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0, check: bool = True) -> str:
     """What kubectl prints, as the cluster's administrator."""
     result = subprocess.run(

@@ -24,6 +24,7 @@ class Phase(StrEnum):
     """Where a part is on its way up."""
 
     PREPARING = "preparing"
+    PREPARED = "prepared"
     WAITING = "waiting"
     STARTING = "starting"
     SEEDING = "seeding"
@@ -42,7 +43,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        return self.phase in (Phase.READY, Phase.FAILED)
+        return self.phase in (Phase.PREPARED, Phase.READY, Phase.FAILED)
 
 
 class Display(Protocol):
@@ -121,7 +122,9 @@ class Board:
             for row in self._rows.values():
                 progress = row.progress
                 seconds = row.seconds if progress.over else now
-                colour = {Phase.READY: "green", Phase.FAILED: "red"}.get(progress.phase, "yellow")
+                colour = {Phase.PREPARED: "green", Phase.READY: "green", Phase.FAILED: "red"}.get(
+                    progress.phase, "yellow"
+                )
                 detail = progress.detail.splitlines()[0] if progress.detail else ""
                 table.add_row(progress.part, Text(progress.phase, colour), f"{seconds:.1f} s", Text(detail))
         self._live.update(table, refresh=True)

@@ -53,11 +53,14 @@ def up(wanted: Sequence[Part], display: Display | None = None) -> None:
     with _exclusive():
         _faults_off()  # a server with packets dropped before it never gets ready
         certificates.ensure()
-        failures = _Bringing(wanted, display or Silent()).run()
-        if not failures and (stuck := _faults_off()):
-            failures = {"faults": f"cannot be switched off: {', '.join(stuck)}"}
-    if failures:
-        raise PartError("\n".join(f"{part}: {reason}" for part, reason in failures.items()))
+        _together(_Bringing(wanted, display or Silent()))
+        if stuck := _faults_off():
+            raise PartError(f"faults: cannot be switched off: {', '.join(stuck)}")
+
+
+def prepare(wanted: Sequence[Part], display: Display | None = None) -> None:
+    """Fetch and build what these parts need, side by side; nothing is started. `PartError` as for `up`."""
+    _together(_Bringing(wanted, display or Silent(), start=False))
 
 
 def down(*, purge: bool = False) -> None:
@@ -124,11 +127,20 @@ def until_ready(part: Part, *, limit: float = READY_LIMIT) -> None:
         pass
 
 
-class _Bringing:
-    """One run of `up`: a thread for each part, which goes its way as far as the parts that it needs allow."""
+def _together(bringing: _Bringing) -> None:
+    if failures := bringing.run():
+        raise PartError("\n".join(f"{part}: {reason}" for part, reason in failures.items()))
 
-    def __init__(self, wanted: Sequence[Part], display: Display) -> None:
+
+class _Bringing:
+    """One run of `up`: a thread for each part, which goes its way as far as the parts that it needs allow.
+
+    ``start``: False to stop where everything is prepared.
+    """
+
+    def __init__(self, wanted: Sequence[Part], display: Display, *, start: bool = True) -> None:
         self._wanted = wanted
+        self._start = start
         self._display = display
         self._details = DetailsFromLogs(display)
         self._ready = {part.name: threading.Event() for part in wanted}
@@ -163,6 +175,9 @@ class _Bringing:
     def _steps(self, part: Part) -> None:
         self._tell(part, Phase.PREPARING)
         part.prepare()
+        if not self._start:
+            self._tell(part, Phase.PREPARED)
+            return
         for need in part.needs:
             self._await(part, need)
         self._tell(part, Phase.STARTING)

@@ -57,7 +57,6 @@ class Case:
     credentials: str = "long"
     topics: Sequence[str] = ()
     flowing: bool = False
-    slow: bool = False
     limit: float = 60.0
     note: str = ""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab import installation, openai, paths, world
+from lab import demo, installation, openai, paths, world
 from lab.iam import control as iam
 from lab.installation import DEPLOYMENT, NAMESPACE, RELEASE, helm
 from lab.operating import Resource, kubectl
@@ -40,12 +40,13 @@ def until_reason(resource: Resource, kind: str, reason: str) -> dict[str, Any]:
 
 def test_the_demo_shows_the_main_job_in_a_pod(installed: str) -> None:
     """From the sample to its own nearest neighbours; it exits with 1 at whatever does not come."""
-    demo = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-m", "lab", "demo"], cwd=paths.ROOT, capture_output=True, text=True, check=False
     )
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert "EndToEndVerified" in demo.stdout
-    assert the_pod()[0] in demo.stdout
+    Resource(demo.NAME, [demo.TOPIC], demo.INDEX).delete()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "EndToEndVerified" in ran.stdout
+    assert the_pod()[0] in ran.stdout
 
 
 def test_helm_test_passes_and_its_log_is_the_report(installed: str) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from lab import operating
 from lab.faults import FAULTS, switches
@@ -64,19 +63,7 @@ def nothing_left_on(lab: None) -> Iterator[None]:
     assert switches.off_all() == []
 
 
-def parameters() -> list[ParameterSet]:
-    """A test for each group; the slow ones are marked."""
-    return [
-        pytest.param(
-            cases,
-            id=cases[0].together or cases[0].name,
-            marks=[pytest.mark.slow] if any(case.slow for case in cases) else [],
-        )
-        for cases in groups()
-    ]
-
-
-@pytest.mark.parametrize("cases", parameters())
+@pytest.mark.parametrize("cases", groups(), ids=lambda cases: cases[0].together or cases[0].name)
 def test_fault_is_named(cases: list[Case], place: Place) -> None:
     """Condition, rung, remedy and `check` as in `faults.yaml`; the others stay; off, everything is Connected."""
     began = time.monotonic()

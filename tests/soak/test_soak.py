@@ -101,7 +101,8 @@ def test_harmless_disturbances_flip_nothing(healthy: list[Resource]) -> None:
     began, start = datetime.now(UTC), time.monotonic()
     asked, before, errors = iam.counters(), _use(), len(_errors(operator))
     histories = {resource.name: resource.status["history"] for resource in healthy}
-    with Watch() as watch, Trickle([resource.topics[0] for resource in healthy]):
+    watching = Watch([resource.name for resource in healthy])
+    with watching as watch, Trickle([resource.topics[0] for resource in healthy]):
         until(lambda: watch.seen.versions >= len(healthy), limit=30, what="the watch")
         for pause, name in _plan(SECONDS):
             time.sleep(pause)

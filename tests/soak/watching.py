@@ -66,9 +66,10 @@ class Seen:
 
 
 class Watch:
-    """Follows the resources of the operator's namespace with `kubectl get --watch` for as long as the block lasts."""
+    """Follows resources of the operator's namespace with `kubectl get --watch` for as long as the block lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
         self.seen = Seen([])
         self._ended = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -94,7 +95,8 @@ class Watch:
             )
             assert self._process.stdout is not None
             for body in documents(self._process.stdout):
-                self.seen.take(body, datetime.now(UTC))
+                if body["metadata"]["name"] in self._names:
+                    self.seen.take(body, datetime.now(UTC))
             self._process.wait()
 
 
