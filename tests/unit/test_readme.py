@@ -33,7 +33,10 @@ from lab.iam.web_identity import provider_id
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "connectivity_operator"
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "helm/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def section(text: str, title: str) -> str:
@@ -100,7 +103,7 @@ def commands(text: str, program: str) -> Iterator[list[str]]:
             yield found.strip().rstrip(')"').split()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_exists_with_its_options(document: Path) -> None:
     """Commands and options of both programs are spelt as the programs have them."""
     text = document.read_text()
@@ -132,7 +135,7 @@ def paths(text: str) -> Iterator[str]:
             yield code
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_exists(document: Path) -> None:
     """Links and file names lead somewhere."""
     text = document.read_text()
@@ -140,7 +143,7 @@ def test_every_path_exists(document: Path) -> None:
     assert [path for path in missing if path != ABSENT_ON_PURPOSE] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_anchor_exists(document: Path) -> None:
     """A link within the document leads to one of its headings, by GitHub's rule for anchors, or to an id of its own."""
     text = document.read_text()
