@@ -126,15 +126,21 @@ class StatusWriter:
                     return
                 missing_since = missing_since or now
                 await asyncio.sleep(GONE_AFTER)
-            except ConnectivityError as error:
+            except Exception as error:
+                # The edge of this task: ended by a fault of ours, nobody would notice but the readers of the status.
                 missing_since = None
-                self._log.warning(
-                    "status not written, trying again", action="status", status="retrying", detail=str(error)
-                )
+                self._tell_failure(error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
             else:
                 return
+
+    def _tell_failure(self, error: Exception) -> None:
+        ours = isinstance(error, ConnectivityError)
+        self._log.warning(
+            "status not written, trying again", action="status", status="retrying",
+            detail=str(error) if ours else type(error).__name__, exc_info=None if ours else error,
+        )  # fmt: skip
 
     async def _write(self) -> None:
         # Read at the last moment: what was submitted during a retry replaces what failed.

@@ -105,6 +105,20 @@ async def test_an_api_server_that_is_away_loses_nothing() -> None:
         assert api.events == ["ReadDataDenied"]
 
 
+async def test_a_fault_of_our_own_does_not_end_the_writing() -> None:
+    """Nobody would notice: the supervisor goes on, and the resource would never be written again."""
+    api = FakeApi()
+    api.answer = AttributeError("a proxy answered with a web page")
+    async with running(api) as writer:
+        writer.event("Normal", "Ready", "all is well", datetime.now(UTC))
+        writer.submit({"n": 1}, Urgency.CHANGE)
+        await until(lambda: api.calls >= 2)
+        api.answer = None
+        await until(lambda: api.events)
+    assert api.written == [{"n": 1}]
+    assert not writer.gone.is_set()
+
+
 async def test_one_not_found_is_not_believed() -> None:
     """An API server that is starting may answer nonsense; the second 404 counts."""
     api = FakeApi()
