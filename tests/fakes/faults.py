@@ -9,10 +9,10 @@ class Faults:
     """What an operation raises: once each, or until it is mended."""
 
     def __init__(self) -> None:
-        self._once: dict[str, deque[Exception]] = {}
+        self._once: dict[str, deque[BaseException]] = {}
         self._standing: dict[str, Exception] = {}
 
-    def once(self, operation: str, *errors: Exception) -> None:
+    def once(self, operation: str, *errors: BaseException) -> None:
         """The next calls raise these, one each."""
         self._once.setdefault(operation, deque()).extend(errors)
 

@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter
 
 from connectivity_operator.errors import DependencyError
-from connectivity_operator.pipeline import content
+from connectivity_operator.pipeline import content, tasks
 from connectivity_operator.pipeline.backlog import Backlog
 from connectivity_operator.pipeline.budget import Budget
 from connectivity_operator.pipeline.committing import Committer
@@ -116,10 +116,10 @@ class Life:
                 ]
                 await stop.wait()
                 self._membership.close()
-                await _end([reader])
+                await tasks.end([reader])
                 self._backlog.drop(lambda message: True)
                 await self._wait_for(lambda: not self._batches)
-                await _end([*others, *self._batches])
+                await tasks.end([*others, *self._batches])
         finally:
             if self._timer:
                 self._timer.cancel()
@@ -128,7 +128,7 @@ class Life:
     async def _for_life(self, part: Callable[[], Awaitable[None]]) -> None:
         """A part that ends with the life or ends it; from then on no batch begins (nobody would cancel it)."""
         try:
-            await part()
+            await tasks.noticed(part)
         finally:
             self._dispatching = False
 
@@ -182,7 +182,7 @@ class Life:
     def _launch(self, batch: Sequence[Message]) -> None:
         for message in batch:
             message.watermark.flying += 1
-        task = self._group.create_task(self._process(batch))
+        task = self._group.create_task(tasks.noticed(partial(self._process, batch)))
         self._batches.add(task)
         task.add_done_callback(partial(self._land, batch))
 
@@ -290,10 +290,3 @@ class Life:
                 positions=dict(list(positions.items())[:50]), consumed=self._tally.consumed, logged=self._tally.logged,
             )  # fmt: skip
             self._tally.changed()
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)

@@ -103,6 +103,22 @@ async def test_a_fault_of_our_own_ends_a_life_and_not_the_pipeline() -> None:
     assert world.budget.used == 0
 
 
+@pytest.mark.parametrize("operation", ["insert", "fetch", "commit"])
+async def test_a_cancellation_that_nobody_asked_for_is_a_fault_of_our_own(operation: str) -> None:
+    """Client libraries leak them. The group of tasks takes one for an end in order, and nothing would ever go on."""
+    world = World()
+    await world.kafka.produce(0, b"a")
+    async with world.running() as run:
+        await run.committed(p0=1)
+        faults = world.rows.faults if operation == "insert" else world.kafka.faults
+        faults.once(operation, asyncio.CancelledError())
+        for number, message in enumerate((b"b", b"c"), start=2):
+            await world.kafka.produce(0, message)
+            await run.committed(p0=number)
+    assert set(world.contents()) == {"a", "b", "c"}
+    assert world.budget.used == 0
+
+
 async def test_a_fault_that_repeats_itself_is_not_repeated_without_pause() -> None:
     """A thousand pipelines that fail over and over must not burn the machine."""
     world = World()
