@@ -30,15 +30,18 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Real servers on loopback that really refuse: Kubernetes, MSK, RDS, OpenSearch Serverless, IAM, OpenAI."""
+    """Run the lab: real servers on loopback that really refuse.
+
+    Kubernetes, MSK, RDS, OpenSearch Serverless, IAM, OpenAI, DNS.
+    """
 
 
 @main.command()
 @click.option(
-    "--only", metavar="PARTS", envvar="LAB_PARTS", help="Comma-separated, with what they need. [all but node]"
+    "--only", metavar="PARTS", envvar="LAB_PARTS", help="Comma-separated; what they need is added. [all but node]"
 )
 def up(only: str | None) -> None:
-    """Prepare, start and seed the lab; what runs already is left alone."""
+    """Start the lab; what already runs is left alone."""
     wanted = parts.with_needs(only.split(",") if only else parts.BY_DEFAULT)
     with progress.display(sys.stdout) as display:
         runner.up(wanted, display)
@@ -46,7 +49,10 @@ def up(only: str | None) -> None:
 
 @main.command()
 def prepare() -> None:
-    """Fetch and build all that lab, demo and tests use: they need no network afterwards. Starts nothing."""
+    """Fetch and build what lab, demo and tests need.
+
+    Afterwards they need no network. Starts nothing.
+    """
     from lab import scanners
     from lab.node import operator_image
 
@@ -61,14 +67,14 @@ def prepare() -> None:
 @main.command()
 @click.option("--purge", is_flag=True, help="Remove its data, keys and logs too.")
 def down(purge: bool) -> None:
-    """End every process of the lab; its data is kept."""
+    """Stop every process of the lab; its data is kept."""
     runner.down(purge=purge)
 
 
 @main.command()
 @click.argument("name")
 def start(name: str) -> None:
-    """Start a stopped part (kafka) or process (kafka-1) on the data it has."""
+    """Start a stopped part (kafka) or process (kafka-1) again."""
     runner.start(name)
 
 
@@ -82,7 +88,10 @@ def stop(name: str, kill: bool) -> None:
 
 @main.command()
 def status() -> None:
-    """Say how each part is; exit code 1 unless all are ready (node only if it was started)."""
+    """Show the state of each part.
+
+    Exit code 1 unless all are ready (node only if it was started).
+    """
     down = runner.State.DOWN
     found = [one for one in runner.status() if one.part not in parts.ON_REQUEST or one.state != down]
     for one in found:
@@ -107,7 +116,10 @@ def env(name: str) -> None:
 @click.option("-f", "--follow", is_flag=True)
 @click.option("-n", "--lines", default=100, show_default=True)
 def logs(name: str, follow: bool, lines: int) -> None:
-    """Print the end of the log of a part or process: the true reason of each refusal is there."""
+    """Show the log of a part or process.
+
+    The servers log the true reason of each refusal, which clients never see.
+    """
     files = sorted({*paths.LOGS.glob(f"{name}.log"), *paths.LOGS.glob(f"{name}-*.log")})
     if not files:
         known = ", ".join(sorted(file.stem for file in paths.LOGS.glob("*.log")))
@@ -133,20 +145,23 @@ def helm(arguments: tuple[str, ...]) -> None:
 @click.option("--as", "name", type=click.Choice(sorted(identities.ALL)), default="operator", show_default=True)
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 def run(name: str, argv: tuple[str, ...]) -> None:
-    """Run a program in the operator's place: its environment, its identity, the lab's resolver."""
+    """Run a program in the operator's place.
+
+    It has the operator's environment and identity, and the lab's resolver.
+    """
     wrapped, environment = operator_env.command(argv, identity=identities.ALL[name])
     os.execvpe(wrapped[0], wrapped, environment)
 
 
 @main.group()
 def fault() -> None:
-    """Make the lab's world wrong in one exact way, and right again: `list`, `on NAME…`, `off NAME…`."""
+    """Break one thing in the lab, and mend it: list, on, off."""
 
 
 @fault.command(name="list")
 @click.option("--on", "only_on", is_flag=True, help="Only those that are on.")
 def fault_list(only_on: bool) -> None:
-    """Print every fault with how it is provoked; those that are on are marked."""
+    """List every fault and how it is provoked; those that are on are marked."""
     from lab.faults import FAULTS, switches  # loads client libraries
 
     active = switches.are_on()
@@ -158,7 +173,10 @@ def fault_list(only_on: bool) -> None:
 @fault.command(name="on")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 def fault_on(names: tuple[str, ...]) -> None:
-    """Switch faults on. Those of settings reach what is started from then on (`lab run`, the operator)."""
+    """Switch faults on.
+
+    Those that change settings affect only what is started afterwards (`lab run`, the operator).
+    """
     from lab.faults import switches
 
     _by_name(switches.on, names)
@@ -166,7 +184,7 @@ def fault_on(names: tuple[str, ...]) -> None:
 
 @fault.command(name="off")
 @click.argument("names", nargs=-1, metavar="NAME…")
-@click.option("--all", "everything", is_flag=True, help="Whatever is on.")
+@click.option("--all", "everything", is_flag=True, help="All that are on.")
 def fault_off(names: tuple[str, ...], everything: bool) -> None:
     """Switch faults off."""
     from lab.faults import switches
@@ -191,7 +209,11 @@ def _by_name(switch: Callable[[Iterable[str]], None], names: tuple[str, ...]) ->
 @main.command()
 @click.option("--process", is_flag=True, help="Run the operator from the checkout: no image, no Pod.")
 def demo(process: bool) -> None:
-    """Show the main job: the operator, a resource, ten messages, and what came of them (needs `up`)."""
+    """Show the operator at work, end to end.
+
+    Installs the operator, applies a resource, sends ten messages and shows what became of them. Needs a running lab
+    (`up`).
+    """
     from lab import demo as show  # loads the embedding model
 
     show.run(process=process)
@@ -200,7 +222,10 @@ def demo(process: bool) -> None:
 @main.command()
 @click.option("--output", default="dist", show_default=True, help="Folder for the archive and what it is made of.")
 def image(output: str) -> None:
-    """Build the operator's image, without an engine and a registry, and its bill of materials (CycloneDX)."""
+    """Build the operator's image and its bill of materials.
+
+    Needs neither a container engine nor a registry. The bill of materials is in CycloneDX format.
+    """
     from lab.node import bill_of_materials, operator_image
 
     archive, bill = bill_of_materials.write(Path(output))
@@ -213,7 +238,10 @@ def image(output: str) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say what the machine lacks and how to get it; exit code 1 if anything."""
+    """Say what the machine lacks, and how to get it.
+
+    Exit code 1 if anything is missing.
+    """
     findings = machine.examine()
     for finding in findings:
         need = finding.need
@@ -225,7 +253,7 @@ def doctor() -> None:
 
 @main.command()
 def install() -> None:
-    """Install what the machine lacks, as far as Debian packages bring it."""
+    """Install what the machine lacks, from Debian packages."""
     packages = machine.packages(machine.examine())
     if packages:
         click.echo(f"installing {' '.join(packages)}")

@@ -173,7 +173,7 @@ def _farewell(*, process: bool) -> None:
     ladders = f"run -- connectivity-operator check --topic {TOPIC} --index {INDEX}"
     if not process:
         ladders = f"helm test {installation.RELEASE} {space} --logs"
-    click.secho("\nEverything is left running. Look around (in .venv/bin):", bold=True)
+    click.secho("\nEverything is left running. Look around (after `. .venv/bin/activate`):", bold=True)
     for command, what in (
         (f"{lab} kubectl {space} describe ctest {NAME}", "the status with causes and remedies"),
         (f"{lab} {logs}", "what the operator does, step by step"),
