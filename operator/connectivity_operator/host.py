@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
-from connectivity_operator import __version__, models, status
+from connectivity_operator import __version__, addresses, models, status
 from connectivity_operator.app import Engine, engine, kubernetes_api, shared_pipelines
 from connectivity_operator.diagnosis import catalogue
 from connectivity_operator.diagnosis.ladder import Climb
@@ -58,7 +60,8 @@ class Operator:
         self._tools: Tools | None = None
         self._seen: dict[str, _Seen] = {}
         self._supervisors: dict[str, Supervisor] = {}
-        self._paces: dict[str, Pace] = {}
+        self._paces: WeakValueDictionary[str, Pace] = WeakValueDictionary()
+        """By namespace, for as long as a pipeline has it: namespaces come and go for months."""
         self._background: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger().bind(service="operator")
 
@@ -89,7 +92,7 @@ class Operator:
             observe=self._observe,
         )
         if settings.metrics_port:
-            self._metrics.serve(settings.metrics_port)
+            self._metrics.serve(settings.metrics_port, addresses.everywhere(os.environ))
             self._stack.callback(self._metrics.close)
         first = self._spawn(self._climb_all(shared))
         self._spawn(self._watch_policy())
@@ -227,12 +230,13 @@ class Operator:
 
     def _pace(self, namespace: str) -> Pace:
         """The namespace's rate, shared by its pipelines."""
-        if namespace not in self._paces:
-            self._paces[namespace] = Pace(self._policy.current.max_messages_per_minute(namespace))
-        return self._paces[namespace]
+        pace = self._paces.get(namespace)
+        if pace is None:
+            pace = self._paces[namespace] = Pace(self._policy.current.max_messages_per_minute(namespace))
+        return pace
 
     def _paces_changed(self) -> None:
-        for namespace, pace in self._paces.items():
+        for namespace, pace in list(self._paces.items()):
             pace.change(self._policy.current.max_messages_per_minute(namespace))
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:

@@ -107,7 +107,7 @@ class Metrics:
         """Where the metrics are served; None while they are not."""
         return self._server[0].server_port if self._server else None
 
-    def serve(self, port: int, address: str = "0.0.0.0") -> None:  # noqa: S104 (Prometheus comes from outside)
+    def serve(self, port: int, address: str) -> None:
         """Start answering in a thread; port 0 takes a free one. Raises `OSError` when the port is taken."""
         self._server = start_http_server(port, address, registry=self.registry)
 

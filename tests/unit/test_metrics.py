@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.request
 from dataclasses import replace
 
@@ -112,11 +113,22 @@ def test_metrics_of_the_process(metrics: Metrics) -> None:
     assert (value(metrics, "process_resident_memory_bytes") or 0) > 0
 
 
-def test_they_are_served_until_closed(metrics: Metrics) -> None:
-    """On a port of their own; closing frees it and can be repeated."""
+def can_listen_on(address: str) -> bool:
+    try:
+        socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("address", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_they_are_served_until_closed(metrics: Metrics, address: str, host: str) -> None:
+    """On a port of their own, in either family; closing frees it and can be repeated."""
+    if not can_listen_on(address):
+        pytest.skip(f"this machine has no {address}")
     metrics.observe(REF, FAILED)
-    metrics.serve(0, "127.0.0.1")
-    url = f"http://127.0.0.1:{metrics.port}/metrics"
+    metrics.serve(0, address)
+    url = f"http://{host}:{metrics.port}/metrics"
     with urllib.request.urlopen(url, timeout=5) as answer:
         text = answer.read().decode()
     assert 'connectivitytest_ready{name="orders",namespace="search"} 0.0' in text

@@ -7,6 +7,7 @@ import os
 
 import kopf
 
+from connectivity_operator import addresses
 from connectivity_operator.handlers.host import Host
 from connectivity_operator.handlers.registry import build_registry
 from connectivity_operator.resource import FINALIZER, GROUP, PLURAL, VERSION
@@ -29,7 +30,7 @@ async def operate(settings: Settings, host: Host, *, stop: asyncio.Event | None 
             clusterwide=not settings.watch_namespaces,
             namespaces=settings.watch_namespaces,
             standalone=True,  # a stray peering object would pause us; there is one replica
-            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/health",  # no host means localhost to kopf
+            liveness_endpoint=liveness_endpoint(settings.health_port),
             stop_flag=stop,
         )
     except Exception as error:
@@ -37,6 +38,12 @@ async def operate(settings: Settings, host: Host, *, stop: asyncio.Event | None 
         if error.__cause__ is None:
             raise
         raise error.__cause__ from None
+
+
+def liveness_endpoint(port: int) -> str:
+    """What kopf is to serve the probes at; no host would mean localhost to it."""
+    address = addresses.everywhere(os.environ)
+    return f"http://[{address}]:{port}/health" if ":" in address else f"http://{address}:{port}/health"
 
 
 def operator_settings(settings: Settings) -> kopf.OperatorSettings:
@@ -50,7 +57,9 @@ def operator_settings(settings: Settings) -> kopf.OperatorSettings:
     # the whole cancellation back-off and patches the object twice.
     chosen.background.instant_exit_timeout = 5.0
     chosen.networking.request_timeout = 30.0  # five minutes by default
-    chosen.watching.server_timeout = 300  # a watch that has silently died is renewed at the latest then
+    # Left to itself the API server ends a watch after half an hour to an hour. (One that has silently died is renewed
+    # by kopf, which misses the bookmarks that come every minute.)
+    chosen.watching.server_timeout = 300
     chosen.posting.enabled = False  # Events are the status writer's
     if settings.watch_namespaces:
         # No rights beyond the namespaces: listing CRDs or namespaces would be refused, each after a minute

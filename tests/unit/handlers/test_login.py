@@ -10,7 +10,7 @@ import kopf
 import pytest
 
 from connectivity_operator.handlers import login
-from connectivity_operator.handlers.running import operator_settings
+from connectivity_operator.handlers.running import liveness_endpoint, operator_settings
 from connectivity_operator.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -108,6 +108,23 @@ def test_no_way_in_is_said() -> None:
     """Neither Pod nor kubeconfig."""
     with pytest.raises(kopf.LoginError, match="set KUBECONFIG"):
         connect()
+
+
+@pytest.mark.parametrize(
+    ("service", "endpoint"),
+    [
+        (None, "http://0.0.0.0:8080/health"),
+        ("10.100.0.1", "http://0.0.0.0:8080/health"),
+        ("fd5e:2b1c::1", "http://[::]:8080/health"),
+    ],
+)
+def test_probes_are_answered_in_the_family_of_the_cluster(
+    service: str | None, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kubelet comes to the Pod's own address, which in a cluster of IPv6 is none of IPv4."""
+    if service:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", service)
+    assert liveness_endpoint(8080) == endpoint
 
 
 def test_settings_decide_scope_and_shard() -> None:
