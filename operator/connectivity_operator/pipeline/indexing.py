@@ -16,6 +16,9 @@ from connectivity_operator.pipeline.work import Message, Work
 from connectivity_operator.ports import DependencyFailure, Document, VectorIndex
 from connectivity_operator.reasons import Reason, Service
 
+KNOWN_GOOD_TIMESTAMP = 0
+"""1970: a date that every date field takes."""
+
 _BLAMES_CONTENT = frozenset({Reason.DOCUMENT_REJECTED, Reason.TOO_LARGE})
 """Refusals of one document that may be the document's own fault; all others are the index's or the server's."""
 
@@ -101,9 +104,10 @@ class IndexStage:
             self._journal.rejected(message, refusal)
 
     async def _known_good(self, like: Message) -> None:
-        """A document of the same shape is accepted; it is removed again at once."""
+        """A document of the same shape, with nothing in it that a producer chose, is accepted, and removed at once."""
         document = self._document(like)
-        good = replace(document, message_id=f"{document.message_id}-known-good", text=KNOWN_GOOD_TEXT)
+        message_id = f"{document.message_id}-known-good"
+        good = replace(document, message_id=message_id, text=KNOWN_GOOD_TEXT, timestamp=KNOWN_GOOD_TIMESTAMP)
         (answer,) = await self._send([good])
         if not isinstance(answer, str):
             raise DependencyError(Service.OPENSEARCH, answer.reason, evidence=answer.evidence)

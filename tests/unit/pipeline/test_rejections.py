@@ -8,6 +8,7 @@ from connectivity_operator.errors import ContentRefused
 from connectivity_operator.ports import DependencyFailure
 from connectivity_operator.reasons import Reason, Service
 from tests.fakes.pipeline import World
+from tests.fakes.source import TIMESTAMP
 
 
 async def test_a_text_that_the_api_refuses_is_rejected() -> None:
@@ -120,6 +121,18 @@ async def test_a_document_refused_alone_is_condemned_after_a_good_one_was_writte
     assert world.contents("ERROR") == ["bad"]
     assert world.texts() == []
     assert len(world.index.removed) == 1
+
+
+async def test_a_document_refused_for_its_timestamp_does_not_block_its_partition() -> None:
+    """Producers write what they like into it. The known-good document must not have it, or nothing would be proven."""
+    world = World()
+    refusal = DependencyFailure(Reason.DOCUMENT_REJECTED, transient=False)
+    world.index.refuses = lambda document: refusal if document.timestamp == TIMESTAMP else None
+    await world.kafka.produce(0, b"bad")
+    async with world.running() as run:
+        await run.committed(p0=1)
+    assert world.contents("ERROR") == ["bad"]
+    assert world.texts() == []
 
 
 async def test_a_whole_bulk_request_that_is_refused_is_bisected() -> None:
