@@ -44,7 +44,7 @@ def resources(text: str, source: str) -> list[Named]:
     """Every ConnectivityTest in ``text``, other kinds left out. Raises `ResourceFileError`."""
     try:
         documents = list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the thirteenth month, for example
         raise ResourceFileError(f"{source}: not YAML{_place(error)}") from error
     return [_checked(body, source) for document in documents for body in _resources(document)]
 
@@ -157,6 +157,6 @@ _TYPES = {
 }
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

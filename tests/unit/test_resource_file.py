@@ -90,6 +90,8 @@ def test_bad_samples_are_refused_by_field(sample: Path) -> None:
         ("kind: ConfigMap", "found none"),
         (f"{GOOD}---{GOOD}", "found 2"),
         ("a: [", "not YAML (line 1, column 5)"),
+        ("a: 2026-13-01", "not YAML"),
+        pytest.param("[" * 20_000, "not YAML", id="nested"),
         (GOOD.replace("v1alpha1", "v1"), "apiVersion must be connectivity.hyperoptic.com/v1alpha1"),
         (GOOD.replace("[orders]", "orders"), "spec.topics must be a list"),
         (GOOD.replace("[orders]", "[1]"), "spec.topics[0] must be a text"),

@@ -101,7 +101,8 @@ def write(report: Report, outputs: Iterable[Output]) -> None:
 def _rendered(report: Report, output: Output) -> bytes:
     if output.format in DOCUMENTS:
         text: str = import_module(f"connectivity_operator.reports.{output.format}").render(report)
-        return (text if text.endswith("\n") else f"{text}\n").encode()
+        # Words of the command line may hold bytes that are no text.
+        return (text if text.endswith("\n") else f"{text}\n").encode("utf-8", "replace")
     if output.file:
         return table.render(report, Console(file=StringIO(), highlight=False, width=80)).encode()
     console = Console(highlight=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
@@ -16,13 +17,14 @@ from connectivity_operator.settings import Settings
 @click.command(short_help="Send test messages with the operator's own IAM login.")
 @click.argument("topic")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("-f", "--file", type=click.File("r"), help="File with one message per line; - is standard input.")
-def send(topic: str, texts: tuple[str, ...], file: TextIO | None) -> None:
+@click.option("-f", "--file", type=click.File("rb"), help="File with one message per line; - is standard input.")
+def send(topic: str, texts: tuple[str, ...], file: BinaryIO | None) -> None:
     """Send test messages to TOPIC with the operator's own IAM login, and print partition and offset of each.
 
     Needs kafka-cluster:WriteData on the topic, which nothing else does.
     """
-    messages = [*texts, *(line.rstrip("\n") for line in file)] if file else list(texts)
+    # Bytes as they were given: what is no UTF-8 is worth a test, too.
+    messages = [*map(os.fsencode, texts), *(line.rstrip(b"\n") for line in file or ())]
     if not messages:
         raise shell.Refused("nothing to send: give TEXT arguments or -f FILE (- for standard input)")
     settings = shell.settings()
@@ -30,12 +32,12 @@ def send(topic: str, texts: tuple[str, ...], file: TextIO | None) -> None:
     shell.wait(_send(settings, topic, messages))
 
 
-async def _send(settings: Settings, topic: str, messages: list[str]) -> None:
+async def _send(settings: Settings, topic: str, messages: list[bytes]) -> None:
     from connectivity_operator import app
 
     async with app.engine(settings) as engine:
         try:
-            places = await engine.send(topic, [message.encode() for message in messages])
+            places = await engine.send(topic, messages)
         except DependencyError as error:
             told = engine.describe_error(error)
             raise shell.Failed(f"{told.reason}: {told.message}\nFix: {told.remedy}") from error

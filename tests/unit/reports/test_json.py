@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from connectivity_operator.cli import outputs
+from connectivity_operator.reports import Options
 from connectivity_operator.reports import json as json_report
 from tests.fakes.reports import REPORTS
 
@@ -32,6 +35,15 @@ def fields(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from fields(item)
+
+
+@pytest.mark.parametrize("kind", outputs.DOCUMENTS)
+def test_a_word_that_is_no_text_spoils_no_document(kind: str, tmp_path: Path) -> None:
+    """A shell hands over any bytes; a document is UTF-8 all the same."""
+    report = replace(next(iter(REPORTS.values())), options=Options(topics=("\udcff",)))
+    outputs.write(report, [outputs.Output(kind, tmp_path / "report")])
+    text = (tmp_path / "report").read_text(encoding="utf-8")
+    assert kind == "junit" or "?" in text or "\N{REPLACEMENT CHARACTER}" in text
 
 
 def test_the_schema_is_one() -> None:
