@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from connectivity_operator.diagnosis import network
 from connectivity_operator.diagnosis.ladder import Climb, Step, climb
 from connectivity_operator.diagnosis.network import Route
 from connectivity_operator.diagnosis.proxy import Proxy
+from connectivity_operator.errors import DependencyError
 from connectivity_operator.reasons import Reason, Result, Rung, Service
 from tests.fakes.authority import DAY, Authority
 from tests.fakes.peers import HANDSHAKE_FAILURE_ALERT, Behaviour, hang_up, http_proxy, listening, say, wait_for_client
@@ -118,6 +120,20 @@ async def test_a_resolver_that_hangs_fails_the_rung_in_time_and_is_asked_once(mo
 
 
 # ── tcp ──────────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_lookup_that_finds_no_thread_does_not_spoil_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container has a limit of processes; the name must not count as being looked up for ever after."""
+
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", none)
+        with pytest.raises(DependencyError) as error:
+            await network.resolve(route(1))
+    assert error.value.reason is Reason.RESOLVER_UNAVAILABLE
+    assert await network.resolve(route(1))
+
+
 async def test_a_port_where_nothing_listens_refuses() -> None:
     """Evidence names the address that refused."""
     with socket.socket() as bound:  # bound, not listening: the port stays free of others meanwhile

@@ -166,7 +166,10 @@ def _lookup(host: str) -> Future[tuple[str, ...]]:
     if running is None:
         running = _lookups[host] = Future()
         running.add_done_callback(lambda _: _lookups.pop(host, None))
-        threading.Thread(target=_look_up, args=(host, running), name=f"resolve {host}", daemon=True).start()
+        try:
+            threading.Thread(target=_look_up, args=(host, running), name=f"resolve {host}", daemon=True).start()
+        except RuntimeError as error:  # the container's limit of processes: nobody would end this lookup, ever
+            running.set_exception(socket.gaierror(socket.EAI_AGAIN, str(error)))
     return running
 
 

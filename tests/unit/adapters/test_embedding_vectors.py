@@ -58,6 +58,7 @@ def test_the_order_is_that_of_the_inputs() -> None:
     [
         [item(coded(ONE), 0), item(coded(ONE), 0)],
         [item(coded(ONE), 0), item(coded(ONE), 7)],
+        [{"embedding": coded(ONE), "index": [0]}],
         [item(coded(ONE), 0), item(coded([1.0]), 1)],
         [item("not base64!", 0)],
         [item(base64.b64encode(b"12345").decode(), 0)],

@@ -46,7 +46,7 @@ def _ordered(items: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
     indices = [item.get("index", position) for position, item in enumerate(items)]
     if indices == list(range(len(items))):
         return items
-    by_index = dict(zip(indices, items, strict=True))
+    by_index = {index: item for index, item in zip(indices, items, strict=True) if isinstance(index, int)}
     if set(by_index) != set(range(len(items))):
         _invalid(model, "the embeddings are numbered wrongly")
     return [by_index[index] for index in range(len(items))]
