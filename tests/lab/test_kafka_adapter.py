@@ -405,6 +405,45 @@ async def test_a_consumer_that_died_is_replaced(cluster: LabCluster, part: Calla
     assert time.monotonic() - began < QUICK.session_ms / 1000, "the dead one was still in the group"
 
 
+async def test_a_consumer_that_died_of_an_error_is_closed_whole(cluster: LabCluster) -> None:
+    """`stop()` raises what its fetch routine died of, before it has closed the connections."""
+    await cluster.produce(0, b"a")
+    source, _ = await joined(cluster, from_the_beginning)
+    await read(source, 1)
+    consumer = inside(source)
+    consumer._fetcher._fetch_task.cancel()
+    consumer._fetcher._fetch_task = asyncio.create_task(_raising(KeyError("two requests timed out at once")))
+    await turn(lambda: inside(source) is not consumer and source.assignment(), source)
+    assert consumer._closed
+    assert not any(connection.connected() for connection in consumer._client._conns.values())
+    assert all(part(consumer).done() for part in (coordination, metadata))
+
+
+async def test_who_is_cancelled_while_a_dead_consumer_is_replaced_leaves_none_behind(cluster: LabCluster) -> None:
+    """A resource is deleted at that moment. What is left would keep its place in the group, and its connections."""
+    source, listener = await joined(cluster, from_the_beginning)
+    consumer, revoking = inside(source), asyncio.Event()
+
+    async def never(_: frozenset[TopicPartition]) -> None:
+        revoking.set()
+        await asyncio.Event().wait()
+
+    listener.on_revoked = never  # type: ignore[method-assign]
+    fetcher(consumer).cancel()
+    await asyncio.wait({fetcher(consumer)})
+    fetch = asyncio.create_task(source.fetch(limit=1, wait=0.1))
+    await revoking.wait()
+    fetch.cancel()
+    await asyncio.wait({fetch})
+    await source.stop()
+    assert not any(connection.connected() for connection in consumer._client._conns.values())
+    assert all(part(consumer).done() for part in (fetcher, coordination, metadata))
+
+
+async def _raising(error: Exception) -> None:
+    raise error
+
+
 async def test_a_login_that_fails_for_a_while_kills_nothing(guarded: LabCluster, role: Role) -> None:
     """Tokens that cannot be made when connections are renewed: the same consumer goes on as soon as they can."""
     source, _ = await joined(guarded, from_the_beginning)

@@ -136,7 +136,7 @@ async def _close(consumer: AIOKafkaConsumer) -> None:
     try:
         async with asyncio.timeout(STOP_LIMIT):
             await consumer.stop()
-    except FOREIGN:
+    except Exception:  # what a background task has died of, too: `stop()` raises it and leaves the rest open
         await _abandon(consumer)
 
 

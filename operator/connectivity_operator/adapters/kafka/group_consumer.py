@@ -119,8 +119,10 @@ class GroupConsumer:
         self._consumer = None
         if consumer is not None:
             self._log.warning("consumer ended by itself, replacing it", action="consume", status="retrying")
-            await self.revoked(self._reading.assigned)
-            await client.close(consumer)
+            try:
+                await self.revoked(self._reading.assigned)
+            finally:  # also when we are cancelled meanwhile: nobody else knows it any more
+                await client.close(consumer)
         return await self._open()
 
     # ── rebalances ───────────────────────────────────────────────────────────────────────────────────
