@@ -13,6 +13,7 @@ import pytest
 from connectivity_operator import trust
 from connectivity_operator.adapters.aws import Frozen
 from connectivity_operator.adapters.opensearch import OpenSearchIndex
+from connectivity_operator.adapters.opensearch import index as index_module
 from connectivity_operator.errors import ContentRefused, DependencyError
 from connectivity_operator.ports import DependencyFailure
 from connectivity_operator.reasons import Reason, Rung, Service
@@ -307,6 +308,28 @@ async def test_documents_that_may_be_sent_again_are_told_apart(
     assert isinstance(first, DependencyFailure)
     assert (first.reason, first.transient) == (reason, True)
     assert isinstance(second, str)
+
+
+async def test_an_index_that_nobody_asks_for_any_more_is_forgotten(
+    ready: LabCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resources with names of their own are made and deleted for months."""
+    await ready.store.describe(ready.index)
+    monkeypatch.setattr(index_module, "LOOK_LIFE", 0.0)
+    ids(await ready.store.write(ready.index, documents(1)))
+    assert ready.store._looks == {}
+
+
+@pytest.mark.parametrize("timestamp", [-1, 1_700_000_000_000_000_000, -(2**63)])
+async def test_any_timestamp_of_a_producer_is_a_date_or_is_blamed_on_the_document(
+    ready: LabCollection, timestamp: int
+) -> None:
+    """Kafka keeps what producers write: none at all (-1), nanoseconds, anything. The index is not to blame."""
+    bad = replace(document(0), timestamp=timestamp)
+    written, answer = await ready.store.write(ready.index, [document(1), bad])
+    print(timestamp, answer)
+    assert isinstance(written, str)
+    assert isinstance(answer, str) or (answer.reason, answer.transient) == (Reason.DOCUMENT_REJECTED, False)
 
 
 async def test_a_closed_index_is_told(ready: LabCollection) -> None:

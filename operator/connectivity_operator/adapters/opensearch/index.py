@@ -143,7 +143,14 @@ class OpenSearchIndex:
             raise
         state = index_state(answer)
         self._looks[index] = _Look(state, began)
+        self._forget_old_looks()
         return state
+
+    def _forget_old_looks(self) -> None:
+        """Those that are of no more use: indices come and go with the resources that name them."""
+        for name, look in list(self._looks.items()):
+            if time.monotonic() - look.at > LOOK_LIFE:
+                self._looks.pop(name, None)
 
     def _create(self, index: str, dimensions: int) -> None:
         def send() -> None:
