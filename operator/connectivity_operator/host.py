@@ -199,7 +199,9 @@ class Operator:
                     remedy=told.remedy, duration_ms=duration,
                 )  # fmt: skip
             else:
-                log.info("rung passed", status="ok", rung=outcome.rung, duration_ms=duration, **outcome.evidence)
+                # `partition` is Kafka's in every other line; that of an ARN (aws, aws-cn) has a name of its own.
+                seen = {"aws_partition" if key == "partition" else key: v for key, v in outcome.evidence.items()}
+                log.info("rung passed", status="ok", rung=outcome.rung, duration_ms=duration, **seen)
         for warning in climb.warnings:
             told = shared.describe(climb.service, warning)
             log.warning(

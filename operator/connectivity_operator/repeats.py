@@ -26,6 +26,8 @@ ROWS = 50
 """So many different failures of one scope are remembered."""
 
 _COUNTED = frozenset({"warning", "error", "critical", "exception"})
+_NEVER_HELD = frozenset({"transition"})
+"""A change is no repetition, however often it comes."""
 _SCOPE = ("service", "action", "namespace", "name", "topic", "logger")
 _IDENTITY = ("level", "status", "partition", "offset", "document_id", "reason", "rung")
 _CHANGING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
@@ -54,7 +56,7 @@ class Repeats:
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         scope = tuple(event.get(key) for key in _SCOPE)
-        if event.get("level") not in _COUNTED:
+        if event.get("level") not in _COUNTED or event.get("event") in _NEVER_HELD:
             if event.get("status") == "ok" and scope in self._scopes:
                 self._end(scope)
             return event

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from connectivity_operator import models, status
-from connectivity_operator.conditions import Facts, Flow, compose
+from connectivity_operator.conditions import Facts, Flow, Transition, compose
 from connectivity_operator.duty import Duty, Order, Tools
 from connectivity_operator.errors import NotAllowed
 from connectivity_operator.resource import consumer_group, parse
@@ -135,11 +135,19 @@ class Supervisor:
         for transition in transitions:
             kind = "Warning" if transition.warning else "Normal"
             self._writer.event(kind, transition.reason, transition.message, now)
-            self._log.info(
-                "transition", action="judge", status="failed" if transition.warning else "ok",
-                subject=transition.service, reason=transition.reason,
-            )  # fmt: skip
+            self._tell(transition)
         self._tools.observe(self.resource, after)
+
+    def _tell(self, transition: Transition) -> None:
+        """In the log as in the Event; of a service that failed with the remedy, so that nobody must look elsewhere."""
+        told = {"subject": transition.service, "reason": transition.reason, "message": transition.message}
+        if not transition.warning:
+            self._log.info("transition", action="judge", status="ok", **told)
+            return
+        verdict = self._status.services.get(transition.service)
+        if verdict and verdict.remedy and verdict.reason == transition.reason:
+            told["remedy"] = verdict.remedy
+        self._log.warning("transition", action="judge", status="failed", **told)
 
     def _facts(self) -> Facts:
         spec, duty = self.resource.spec, self._duty

@@ -110,6 +110,14 @@ def test_what_is_no_failure_is_never_held_back() -> None:
     assert len(told.lines) == 1000
 
 
+def test_a_change_of_the_status_is_never_held_back() -> None:
+    """Two services that fail alike, or one that fails twice in a minute, are two pieces of news."""
+    told = Told()
+    for subject in ("kafka", "postgresql"):
+        told.tell("transition", level="warning", subject=subject, reason="ConnectionTimeout")
+    assert [line["subject"] for line in told.lines] == ["kafka", "postgresql"]
+
+
 def test_memory_is_bounded() -> None:
     """Thousands of failing resources and texts do not pile up."""
     told = Told()

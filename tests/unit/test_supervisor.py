@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectivity_operator import duty, status, status_writer, supervisor
 from connectivity_operator.diagnosis import catalogue
@@ -284,6 +285,21 @@ async def test_a_brewing_failure_is_a_warning_until_it_flips(world: World) -> No
         subject.changed(body(annotations={CHECK_REQUESTED: "now"}))
         await world.until(lambda: _warnings(world, "kafka") == ["ConnectionRefused"])
         assert world.said("KafkaConnected") == "Connected"
+
+
+async def test_a_failure_is_logged_with_its_remedy(world: World) -> None:
+    """Who reads the log alone learns what to do; what became right is no warning."""
+    world.ladders[Service.KAFKA].failure = Failure(Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, {"topic": "orders"})
+    with capture_logs() as lines:
+        async with alive(world, body()):
+            await world.until(lambda: world.said("KafkaConnected") == "ReadDataDenied")
+    told = {line["subject"]: line for line in lines if line["event"] == "transition"}
+    assert told["kafka"]["log_level"] == "warning"
+    assert "orders" in told["kafka"]["message"]
+    assert "kafka-cluster:ReadData" in told["kafka"]["remedy"]
+    assert told["resource"]["log_level"] == "warning"
+    assert told["openai"]["log_level"] == "info"
+    assert "remedy" not in told["openai"]
 
 
 def _warnings(world: World, service: str) -> list[str]:
