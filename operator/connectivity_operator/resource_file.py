@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from connectivity_operator.errors import ConnectivityError
@@ -57,6 +57,16 @@ def spec(text: str, source: str) -> ResourceSpec:
     return found[0].spec
 
 
+def refusal(kind: Literal["topic", "index", "model"], name: str) -> str | None:
+    """Why a resource could not name this topic, index or model; None: it could."""
+    try:
+        _NAMES[kind].validate_python(name)
+    except ValidationError as error:
+        (details, *_) = error.errors(include_url=False)
+        return _problem({**details, "loc": (f"the name of the {kind}",)})
+    return None
+
+
 def _resources(document: object) -> Iterator[Mapping[str, Any]]:
     """The resources in one document; several come out of `kubectl get -o yaml` as a List."""
     if isinstance(document, dict):
@@ -93,12 +103,16 @@ def _distinct(topics: list[str]) -> list[str]:
 _Topic = Annotated[str, Field(min_length=1, max_length=249, pattern=r"^[a-zA-Z0-9._-]{1,249}$"), AfterValidator(_topic)]
 
 
+_Index = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+_Model = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$")]
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     topics: Annotated[list[_Topic], Field(min_length=1, max_length=16), AfterValidator(_distinct)]
-    index: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    model: Annotated[str | None, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*$")] = None
+    index: _Index
+    model: _Model | None = None
     dimensions: Annotated[int | None, Field(ge=1, le=16000)] = None
     startFrom: Literal["Latest", "Earliest"] = "Latest"  # noqa: N815 (as in the resource)
     intervalSeconds: Annotated[int, Field(ge=10, le=3600)] = 60  # noqa: N815
@@ -146,6 +160,10 @@ def _problem(details: ErrorDetails) -> str:
         case _:
             return f"{field}: {details['msg'][0].lower()}{details['msg'][1:]}"
 
+
+_NAMES: dict[str, TypeAdapter[str]] = {
+    "topic": TypeAdapter(_Topic), "index": TypeAdapter(_Index), "model": TypeAdapter(_Model),
+}  # fmt: skip
 
 _TYPES = {
     "string_type": "a text",

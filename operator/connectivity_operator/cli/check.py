@@ -106,6 +106,12 @@ def check(
     shell.end_on_sigterm()
     places = _places(outputs)
     services = _services(only)
+    for topic in topics:
+        shell.check_name("--topic", "topic", topic)
+    if index is not None:
+        shell.check_name("--index", "index", index)
+    if model is not None:
+        shell.check_name("--model", "model", model)
     spec = _spec(file) if file else None
     settings = shell.settings()
     options = Options(

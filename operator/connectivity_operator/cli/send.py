@@ -23,6 +23,7 @@ def send(topic: str, texts: tuple[str, ...], file: BinaryIO | None) -> None:
 
     Needs kafka-cluster:WriteData on the topic, which nothing else does.
     """
+    shell.check_name("TOPIC", "topic", topic)
     # Bytes as they were given: what is no UTF-8 is worth a test, too.
     messages = [*map(os.fsencode, texts), *(line.rstrip(b"\n") for line in file or ())]
     if not messages:

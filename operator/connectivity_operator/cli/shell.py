@@ -6,10 +6,11 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
+from connectivity_operator import resource_file
 from connectivity_operator.errors import SettingsError
 from connectivity_operator.settings import Settings
 
@@ -52,6 +53,12 @@ def settings() -> Settings:
         return Settings.load()
     except SettingsError as error:
         raise unusable(error) from error
+
+
+def check_name(option: str, kind: Literal["topic", "index", "model"], name: str) -> None:
+    """Refuse what no resource could name: a remedy for it would be nonsense to paste."""
+    if problem := resource_file.refusal(kind, name):
+        raise Refused(f"{option}: {problem}")
 
 
 def unusable(error: SettingsError) -> Refused:

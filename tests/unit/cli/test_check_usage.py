@@ -18,6 +18,10 @@ BAD = (
     (["--dimensions", "many"], "'many' is not a valid integer"),
     (["--only", "kafka,redis"], "--only: redis; known are kafka, openai, opensearch, postgresql"),
     (["--only", ","], "--only: nothing named"),
+    (["--topic", "two words"], "--topic: the name of the topic is 'two words' and must match ^[a-zA-Z0-9._-]{1,249}$"),
+    (["--topic", "__consumer_offsets"], "--topic: the name of the topic: internal topics (__*) cannot be consumed"),
+    (["--index", "Orders"], "--index: the name of the index is 'Orders' and must match ^[a-z0-9][a-z0-9._-]*$"),
+    (["--model", "a b"], "--model: the name of the model is 'a b' and must match"),
     (["-f", "/no/such/file.yaml"], "'/no/such/file.yaml': No such file or directory"),
     (["extra"], "unexpected extra argument (extra)"),
 )
