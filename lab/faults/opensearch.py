@@ -108,6 +108,12 @@ def _existing(change: Callable[[str], None]) -> Callable[[], None]:
     return run
 
 
+def _blocked(name: str, summary: str, block: str) -> Fault:
+    """A block, which a domain also sets by itself."""
+    on, off = (_existing(partial(admin.block, name=block, on=state)) for state in (True, False))
+    return Fault(f"opensearch-{name}", f"{summary} (index.blocks.{block})", on, off)
+
+
 def _other_index(name: str, summary: str, properties: dict[str, Any]) -> Fault:
     return Fault(f"opensearch-{name}", summary, partial(_make, properties), _mend)
 
@@ -131,12 +137,8 @@ _INDEX = (
     ),
     Fault("opensearch-index-absent", "delete the index", partial(admin.delete_index, INDEX), _mend),
     Fault("opensearch-index-closed", "close the index", _existing(admin.close_index), partial(admin.open_index, INDEX)),
-    Fault(
-        "opensearch-index-read-only",
-        "block writes to the index (index.blocks.write)",
-        _existing(partial(admin.block_writes, blocked=True)),
-        _existing(partial(admin.block_writes, blocked=False)),
-    ),
+    _blocked("index-read-only", "block writes to the index", "write"),
+    _blocked("index-disk-full", "block the index as a node does whose disk is full", "read_only_allow_delete"),
     _other_index("vector-absent", "make the index without a field vector", {"text": {"type": "text"}}),
     _other_index(
         "vector-is-float", "let the field vector be a float, as dynamic mapping makes it", {"vector": {"type": "float"}}
@@ -168,6 +170,12 @@ _DAYS = (
     _injected("requests-reset", "reset the connection instead of answering", connection="reset"),
     _injected("web-page", "answer with a web page (200)", status=200, page="Sign in"),
     _injected("web-filter", "answer with a web filter's page (403)", status=403, page="Blocked by your company."),
+    _injected(
+        "other-json",
+        "answer with another API's JSON (200)",
+        status=200,
+        document={"name": "portal", "version": "1.4.2"},
+    ),
     Fault(
         "opensearch-node-lost",
         "kill the OpenSearch behind the collection's front",

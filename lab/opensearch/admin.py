@@ -71,9 +71,14 @@ def close_index(index: str) -> None:
     _call("POST", f"/{index}/_close")
 
 
-def block_writes(index: str, *, blocked: bool) -> None:
-    """Let an index take no documents, as a full domain does with its own, or take them again."""
-    _call("PUT", f"/{index}/_settings", {"index.blocks.write": blocked or None})
+def block(index: str, name: str, *, on: bool) -> None:
+    """Set or lift ``index.blocks.<name>``: ``write``, ``read_only``, ``read_only_allow_delete``."""
+    _call("PUT", f"/{index}/_settings", {f"index.blocks.{name}": on or None})
+
+
+def block_creation(*, on: bool) -> None:
+    """Let nobody create an index, as a domain does that is short of storage or memory, or let them again."""
+    _call("PUT", "/_cluster/settings", {"persistent": {"cluster.blocks.create_index": on or None}})
 
 
 def open_index(index: str) -> None:

@@ -133,6 +133,7 @@ class Reason(StrEnum):
     CREATE_INDEX_DENIED = "CreateIndexDenied"
     INDEX_NOT_FOUND = "IndexNotFound"
     INDEX_CLOSED = "IndexClosed"
+    INDEX_READ_ONLY = "IndexReadOnly"
     MAPPING_MISMATCH = "MappingMismatch"
     DIMENSION_MISMATCH = "DimensionMismatch"
     DOCUMENT_REJECTED = "DocumentRejected"

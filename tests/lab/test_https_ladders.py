@@ -170,6 +170,7 @@ async def test_what_a_resource_asks_of_the_model_is_judged(target: Target, rung:
         ("rate_limit_exceeded", Rung.OPERATION, Reason.RATE_LIMITED),
         ("region_not_supported", Rung.AUTHENTICATION, Reason.REGION_NOT_SUPPORTED),
         ("html", Rung.AUTHENTICATION, Reason.WRONG_BASE_URL),
+        ("other_api", Rung.AUTHENTICATION, Reason.UNEXPECTED_ANSWER),
         ("server_error", Rung.AUTHENTICATION, Reason.SERVICE_UNAVAILABLE),
     ],
 )
@@ -233,6 +234,16 @@ async def test_an_index_of_another_length_is_told_with_both() -> None:
     [
         ({"status": 401, "operations": ["not-served"]}, Rung.AUTHENTICATION, Reason.NETWORK_POLICY_DENIED),
         ({"status": 503, "operations": ["not-served"]}, Rung.AUTHENTICATION, Reason.SERVICE_UNAVAILABLE),
+        (
+            {"status": 200, "document": {"x": 1}, "operations": ["not-served"]},
+            Rung.AUTHENTICATION,
+            Reason.UNEXPECTED_ANSWER,
+        ),
+        (
+            {"status": 200, "document": {"x": 1}, "operations": ["describe-index"]},
+            Rung.AUTHORIZATION,
+            Reason.UNEXPECTED_ANSWER,
+        ),
         ({"status": 429, "operations": ["describe-index"]}, Rung.AUTHORIZATION, Reason.THROTTLED),
         ({"connection": "reset", "operations": ["delete"]}, Rung.OPERATION, Reason.CONNECTION_RESET),
     ],

@@ -339,6 +339,28 @@ async def test_a_closed_index_is_told(ready: LabCollection) -> None:
     assert (await refusal(ready.store.write(ready.index, documents(1)))).reason is Reason.INDEX_CLOSED
 
 
+@pytest.mark.parametrize("block", ["write", "read_only", "read_only_allow_delete"])
+async def test_a_read_only_index_is_told_by_its_block(ready: LabCollection, block: str) -> None:
+    """To the probe and to the pipeline; no document is condemned for it."""
+    admin.block(ready.index, block, on=True)
+    try:
+        for call in (ready.store.probe_write(ready.index), ready.store.write(ready.index, documents(1))):
+            error = await refusal(call)
+            assert (error.reason, error.evidence["cause"]) == (Reason.INDEX_READ_ONLY, block)
+    finally:
+        admin.block(ready.index, block, on=False)
+
+
+async def test_a_domain_that_creates_no_index_is_told_from_a_missing_permission(collection: LabCollection) -> None:
+    """Both are 403."""
+    admin.block_creation(on=True)
+    try:
+        error = await refusal(collection.store.create(collection.index, 4))
+        assert (error.reason, error.evidence["cause"]) == (Reason.CREATE_INDEX_DENIED, "cluster")
+    finally:
+        admin.block_creation(on=False)
+
+
 async def test_the_environment_decides_neither_trust_nor_way(
     collection: LabCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

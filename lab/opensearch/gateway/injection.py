@@ -62,12 +62,17 @@ class Injection(Limited):
     page: str = ""
     """With ``status``: answer with a web page of this text, as something between client and collection does."""
 
+    document: Mapping[str, Any] | None = None
+    """With ``status``: answer with this JSON, as another API does."""
+
     def answer(self) -> Answer | None:
         """What to answer instead of handling the request, if anything."""
         if self.status is None or self.items is not None:
             return None
         if self.page:
             return answers.web_page(self.status, self.page)
+        if self.document is not None:
+            return Answer(self.status, self.document)
         match self.status:
             case HTTPStatus.UNAUTHORIZED:
                 return answers.forbidden_by_network_policy()

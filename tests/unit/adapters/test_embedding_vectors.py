@@ -94,7 +94,9 @@ def test_a_server_that_ignores_the_dimensions_is_found_out() -> None:
     [
         (b"<!DOCTYPE html><html></html>", Reason.WRONG_BASE_URL),
         (b"", Reason.WRONG_BASE_URL),
-        (b"[]", Reason.INVALID_RESPONSE),
+        (b"[]", Reason.UNEXPECTED_ANSWER),
+        (b'{"status": "ok", "version": "1.4.2"}', Reason.UNEXPECTED_ANSWER),
+        (b'{"error": "no such model"}', Reason.INVALID_RESPONSE),
         (b'{"object": "list"}', Reason.INVALID_RESPONSE),
         (b'{"data": ["x"]}', Reason.INVALID_RESPONSE),
     ],

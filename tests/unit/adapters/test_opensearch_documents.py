@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from connectivity_operator.adapters.opensearch import documents
-from connectivity_operator.adapters.opensearch.documents import bulks, index_body, index_state
+from connectivity_operator.adapters.opensearch.documents import bulks, index_body, index_state, tells_version
 from connectivity_operator.ports import Document
 
 
@@ -99,3 +99,27 @@ def test_an_index_is_what_its_vector_field_is(fields: list[dict[str, Any]], dime
 def test_an_index_without_any_mapping_has_no_vector_field() -> None:
     """OpenSearch answers with an empty object then."""
     assert index_state({"i": {"mappings": {}}}).dimensions is None
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, {"status": "ok"}, {"status": {}}, {"i": {"mappings": []}}, {"i": {"mappings": {}}, "x": 1}]
+)
+def test_what_is_no_mapping_tells_no_state(answer: object) -> None:
+    """Another API answers 200 as well."""
+    assert index_state(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"name":"n","cluster_name":"c","version":{"distribution":"opensearch","number":"3.6.0"}}', True),
+        (b'{"version":{"number":"7.10.2"}}', True),
+        (b'{"status":"ok","version":"1.4.2"}', False),
+        (b"[1]", False),
+        (b"<html></html>", False),
+        (b"", False),
+    ],
+)
+def test_opensearch_tells_its_version(content: bytes, told: bool) -> None:
+    """What else answers 200 with JSON is another API."""
+    assert tells_version(content) is told

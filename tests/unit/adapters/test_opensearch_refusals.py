@@ -47,8 +47,10 @@ def refused(
         (403, typed("authorization_exception", POLICY), Asked.WRITE, Reason.DATA_ACCESS_DENIED),
         (403, typed("authorization_exception", POLICY), Asked.CREATE, Reason.CREATE_INDEX_DENIED),
         (403, typed("security_exception", "no permissions for [indices:x]"), Asked.WRITE, Reason.DATA_ACCESS_DENIED),
-        (403, typed("cluster_block_exception", "blocked"), Asked.WRITE, Reason.SERVICE_UNAVAILABLE),
-        (429, typed("cluster_block_exception", "flood-stage"), Asked.WRITE, Reason.SERVICE_UNAVAILABLE),
+        (403, typed("cluster_block_exception", "blocked"), Asked.WRITE, Reason.INDEX_READ_ONLY),
+        (429, typed("cluster_block_exception", "flood-stage"), Asked.WRITE, Reason.INDEX_READ_ONLY),
+        (503, typed("cluster_block_exception", "no manager"), Asked.WRITE, Reason.SERVICE_UNAVAILABLE),
+        (403, typed("index_create_block_exception", "blocked"), Asked.CREATE, Reason.CREATE_INDEX_DENIED),
         (404, typed("index_not_found_exception", "no such index [i]"), Asked.DELETE, Reason.INDEX_NOT_FOUND),
         (404, None, Asked.DESCRIBE, Reason.UNEXPECTED_ANSWER),
         (301, None, Asked.DESCRIBE, Reason.UNEXPECTED_ANSWER),
@@ -152,6 +154,24 @@ def test_both_lengths_of_a_dimension_mismatch_are_evidence() -> None:
     assert (error.evidence["expected_dimensions"], error.evidence["dimensions"]) == ("4", "3")
 
 
+@pytest.mark.parametrize(
+    ("blocks", "cause"),
+    [
+        ("[FORBIDDEN/8/index write (api)];", "write"),
+        ("[FORBIDDEN/5/index read-only (api)];", "read_only"),
+        ("[TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, …];", "read_only_allow_delete"),
+        ("[FORBIDDEN/12/index read-only / allow delete (api)];", "read_only_allow_delete"),
+        ("[FORBIDDEN/6/cluster read-only (api)];", "cluster"),
+        ("[FORBIDDEN/6/cluster read-only (api)];[FORBIDDEN/8/index write (api)];", "write"),
+        ("", "cluster"),
+    ],
+)
+def test_the_block_that_takes_no_writes_is_named(blocks: str, cause: str) -> None:
+    """The remedy is the setting to lift."""
+    error = refused(403, typed("cluster_block_exception", f"index [i] blocked by: {blocks}"), Asked.WRITE)
+    assert error.evidence["cause"] == cause
+
+
 # ── items of a bulk request ──────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("status", "kind", "reason", "transient"),
@@ -160,7 +180,7 @@ def test_both_lengths_of_a_dimension_mismatch_are_evidence() -> None:
         (400, "illegal_argument_exception", Reason.DOCUMENT_REJECTED, False),
         (402, "service_quota_exceeded_exception", Reason.THROTTLED, True),
         (429, "rejected_execution_exception", Reason.THROTTLED, True),
-        (403, "cluster_block_exception", Reason.SERVICE_UNAVAILABLE, True),
+        (503, "cluster_block_exception", Reason.SERVICE_UNAVAILABLE, True),
         (503, "unavailable_shards_exception", Reason.SERVICE_UNAVAILABLE, True),
         (500, "exception", Reason.SERVICE_UNAVAILABLE, True),
     ],
@@ -177,6 +197,7 @@ def test_one_documents_refusal_is_its_own(status: int, kind: str, reason: Reason
         (404, {"type": "index_not_found_exception", "reason": "no such index [i]"}, Reason.INDEX_NOT_FOUND),
         (400, {"type": "index_closed_exception", "reason": "closed"}, Reason.INDEX_CLOSED),
         (403, {"type": "security_exception", "reason": "no permissions"}, Reason.DATA_ACCESS_DENIED),
+        (403, {"type": "cluster_block_exception", "reason": "blocked by: []"}, Reason.INDEX_READ_ONLY),
         (400, {"type": "mapper_parsing_exception", "caused_by": {"reason": DIMENSION}}, Reason.DIMENSION_MISMATCH),
     ],
 )

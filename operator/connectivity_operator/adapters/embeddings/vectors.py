@@ -19,12 +19,15 @@ from connectivity_operator.reasons import Reason, Service
 
 FLOAT_BYTES = 4
 
+_FIELDS = {"object", "data", "model", "usage", "error"}
+"""Of an embeddings answer (and of an error that comes with status 200). What has none of them is another API's."""
+
 
 def read(content: bytes, *, count: int, model: str, dimensions: int | None) -> Embeddings:
     """The ``count`` vectors in the order of their inputs, checked: complete, of one length, all numbers finite.
 
-    Raises `WrongBaseURL` for an answer that is no JSON, `InvalidResponse` for one that is not what was asked for,
-    and `DimensionMismatch` when ``dimensions`` were asked for and others came.
+    Raises `WrongBaseURL` for an answer that is no JSON, `UnexpectedAnswer` for another API's, `InvalidResponse` for
+    one that is not what was asked for, and `DimensionMismatch` when ``dimensions`` were asked for and others came.
     """
     try:
         body = orjson.loads(content)
@@ -33,7 +36,10 @@ def read(content: bytes, *, count: int, model: str, dimensions: int | None) -> E
         raise DependencyError(
             Service.OPENAI, Reason.WRONG_BASE_URL, evidence={"model": model, "detail": detail}
         ) from None
-    items = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not _FIELDS & body.keys():
+        evidence = {"model": model, "status": "200"}
+        raise DependencyError(Service.OPENAI, Reason.UNEXPECTED_ANSWER, evidence=evidence)
+    items = body.get("data")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         _invalid(model, "the answer has no list of embeddings")
     if len(items) != count:

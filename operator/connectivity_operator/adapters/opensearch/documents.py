@@ -59,11 +59,26 @@ def index_body(dimensions: int) -> dict[str, Any]:
     }
 
 
-def index_state(mappings: dict[str, Any]) -> IndexState:
-    """From the answer to ``GET <index>/_mapping``; an alias may stand for several indices."""
-    fields = [of["mappings"].get("properties", {}).get(VECTOR_FIELD, {}) for of in mappings.values()]
+def index_state(answer: object) -> IndexState | None:
+    """From the answer to ``GET <index>/_mapping``; an alias may stand for several indices. None: no such answer."""
+    indices = list(answer.values()) if isinstance(answer, dict) else []
+    mappings = [index.get("mappings") for index in indices if isinstance(index, dict)]
+    found = [mapping for mapping in mappings if isinstance(mapping, dict)]
+    if not found or len(found) < len(indices):
+        return None
+    fields = [mapping.get("properties", {}).get(VECTOR_FIELD, {}) for mapping in found]
     dimensions = {field.get("dimension") if field.get("type") == "knn_vector" else None for field in fields}
     return IndexState(dimensions.pop() if len(dimensions) == 1 else None)
+
+
+def tells_version(content: bytes) -> bool:
+    """Whether it is the answer of OpenSearch (or Elasticsearch) to ``GET /``."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    version = body.get("version") if isinstance(body, dict) else None
+    return isinstance(version, dict) and "number" in version
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,15 @@ from connectivity_operator.adapters.opensearch.connection import (
     Signature,
     get,
 )
-from connectivity_operator.adapters.opensearch.documents import FLOAT_BYTES, GUARD, Bulk, bulks, index_body, index_state
+from connectivity_operator.adapters.opensearch.documents import (
+    FLOAT_BYTES,
+    GUARD,
+    Bulk,
+    bulks,
+    index_body,
+    index_state,
+    tells_version,
+)
 from connectivity_operator.adapters.opensearch.refusals import Asked, item_failure, refusal
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import DependencyFailure, Document, IndexState
@@ -122,7 +130,8 @@ class OpenSearchIndex:
     async def probe_access(self) -> None:
         """See `ports.VectorIndex`. Asks for ``/`` on a connection of its own.
 
-        Serverless has no ``/``: whom it lets in gets a 404 without a body. A domain tells its version.
+        Serverless has no ``/``: whom it lets in gets a 404 without a body. A domain tells its version; whatever
+        else answers 200 is another API.
         """
         await self._run(self._probe_access, self._timeout, None)
 
@@ -142,6 +151,8 @@ class OpenSearchIndex:
                 return None
             raise
         state = index_state(answer)
+        if state is None:
+            raise self._error(Reason.UNEXPECTED_ANSWER, index, status="200")
         self._looks[index] = _Look(state, began)
         self._forget_old_looks()
         return state
@@ -237,8 +248,8 @@ class OpenSearchIndex:
     def _probe_access(self) -> None:
         def send() -> None:
             response = get(self._route, f"{self._endpoint}/", timeout=self._patience(self._timeout))
-            served = response.status_code == HTTPStatus.OK and response.content.lstrip().startswith(b"{")
-            if not served and (response.status_code != HTTPStatus.NOT_FOUND or response.content):
+            absent = response.status_code == HTTPStatus.NOT_FOUND and not response.content
+            if not absent and not (response.status_code == HTTPStatus.OK and tells_version(response.content)):
                 raise Refused(response)
 
         try:

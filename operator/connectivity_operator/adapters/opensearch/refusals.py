@@ -42,6 +42,10 @@ _SIGNATURE = re.compile(
     r"|security token included in the request is invalid|[Ii]nvalid ?[Ss]ignature|Authorization header"
 )
 _EXPIRED = re.compile(r"security token included in the request is expired|ExpiredToken")
+_BLOCK = re.compile(r"\b[A-Z_]+/(\d+)/")
+"""A block in the text of an exception: "blocked by: [FORBIDDEN/8/index write (api)];" (`ClusterBlocks`)."""
+_BLOCKS = {"5": "read_only", "8": "write", "12": "read_only_allow_delete"}
+"""Ids of the blocks of one index -> its setting index.blocks.<…> (`IndexMetadata`); other ids are the cluster's."""
 _DIMENSIONS = re.compile(r"dimension mismatch\. Expected: (\d+), Given: (\d+)")
 _SAFE_TYPE = re.compile(r"[a-z_]{1,64}")
 
@@ -49,12 +53,13 @@ _BY_TYPE = {
     "index_not_found_exception": Reason.INDEX_NOT_FOUND,
     "index_closed_exception": Reason.INDEX_CLOSED,
     "invalid_index_name_exception": Reason.INVALID_CONFIGURATION,
-    # An index or the cluster is read-only (disk nearly full, a snapshot being restored): neither lock's doing.
-    "cluster_block_exception": Reason.SERVICE_UNAVAILABLE,
 }
+_BLOCKED = {"cluster_block_exception", "index_create_block_exception"}
+"""An index or the cluster takes no writes, whoever asks: neither lock's doing."""
 _OF_THE_INDEX = {
     Reason.INDEX_NOT_FOUND,
     Reason.INDEX_CLOSED,
+    Reason.INDEX_READ_ONLY,
     Reason.DATA_ACCESS_DENIED,
     Reason.DIMENSION_MISMATCH,
     Reason.INVALID_CONFIGURATION,
@@ -80,7 +85,7 @@ def refusal(
     """
     error = _parse(answer.content)
     reason, rung = _reason(answer, error, asked, service, signature), None
-    facts = {**evidence, "status": str(answer.status), **_dimensions(error)}
+    facts = {**evidence, "status": str(answer.status), **_dimensions(error), **_block(error)}
     if reason in (Reason.DATA_ACCESS_DENIED, Reason.CREATE_INDEX_DENIED, Reason.API_ACCESS_DENIED):
         facts["permission"] = asked.permission(service)
     if reason is Reason.SIGNATURE_REJECTED:
@@ -99,7 +104,7 @@ def item_failure(item: Mapping[str, Any], *, evidence: Mapping[str, str]) -> Dep
     """Why one document of an accepted bulk request was refused. Raises for what is the whole index's fault."""
     status = int(item.get("status", 0))
     error = _error(item.get("error"))
-    facts = {**evidence, "status": str(status), **_dimensions(error)}
+    facts = {**evidence, "status": str(status), **_dimensions(error), **_block(error)}
     if _SAFE_TYPE.fullmatch(error.type):
         facts["detail"] = error.type
     reason = _item_reason(status, error)
@@ -113,6 +118,8 @@ def item_failure(item: Mapping[str, Any], *, evidence: Mapping[str, str]) -> Dep
 def _item_reason(status: int, error: _Error) -> Reason:
     if error.type in _BY_TYPE:
         return _BY_TYPE[error.type]
+    if error.type in _BLOCKED:
+        return _blocked(status, Asked.WRITE)
     if _DIMENSIONS.search(error.text):
         return Reason.DIMENSION_MISMATCH
     if error.type in _DATA_ACCESS:
@@ -126,6 +133,8 @@ def _reason(answer: Answer, error: _Error, asked: Asked, service: str, signature
     status = answer.status
     if error.type in _BY_TYPE:
         return _BY_TYPE[error.type]
+    if error.type in _BLOCKED:
+        return _blocked(status, asked)
     match status:
         case 401:
             return _unauthorized(answer, service)
@@ -143,6 +152,13 @@ def _reason(answer: Answer, error: _Error, asked: Asked, service: str, signature
             return _malformed(error, asked)
         case _:  # 404 of the API itself, redirects, web pages: not OpenSearch, or not its root
             return Reason.UNEXPECTED_ANSWER
+
+
+def _blocked(status: int, asked: Asked) -> Reason:
+    """A block of 5xx is a cluster that has no manager or is not complete yet; any other one somebody has set."""
+    if status >= 500:
+        return Reason.SERVICE_UNAVAILABLE
+    return Reason.CREATE_INDEX_DENIED if asked is Asked.CREATE else Reason.INDEX_READ_ONLY
 
 
 def _unauthorized(answer: Answer, service: str) -> Reason:
@@ -174,6 +190,14 @@ def _malformed(error: _Error, asked: Asked) -> Reason:
             return Reason.MAPPING_MISMATCH
         case _:
             return Reason.UNEXPECTED_ANSWER
+
+
+def _block(error: _Error) -> dict[str, str]:
+    """Which block it is that takes no writes; ``cluster`` for those of the whole."""
+    if error.type not in _BLOCKED:
+        return {}
+    ids = _BLOCK.findall(error.text)
+    return {"cause": next((_BLOCKS[one] for one in ids if one in _BLOCKS), "cluster")}
 
 
 def _dimensions(error: _Error) -> dict[str, str]:

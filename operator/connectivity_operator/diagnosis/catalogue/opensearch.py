@@ -21,6 +21,10 @@ _MAPPING = (
     "create_index and indices:admin/mappings/get on {index}: in Dashboards, Security, Roles, Mapped users, Backend "
     "role {principal}."
 )
+_STORAGE = (
+    "aws opensearch update-domain-config --domain-name <domain> --ebs-options EBSEnabled=true,VolumeSize=<GiB a node>"
+)
+_UNBLOCK = 'If the block is still there then, send PUT {index}/_settings with {{"index.blocks.{cause}":null}}'
 
 ENTRIES = (
     Entry(
@@ -91,6 +95,14 @@ ENTRIES = (
         "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection, or "
         "create the index: " + _POLICY,
         (
+            Variant(
+                "cause", ("cluster",),
+                message="Index {index} does not exist, and the domain lets nobody create one "
+                "(cluster.blocks.create_index).",
+                remedy="Look at FreeStorageSpace and JVMMemoryPressure of the domain in CloudWatch: it sets this block "
+                "by itself when one of them is bad, so add storage or nodes. If somebody has set it, send PUT "
+                '_cluster/settings with {{"persistent":{{"cluster.blocks.create_index":null}}}}',
+            ),
             Variant("signing_service", ("es",), remedy=_MAPPING),
             Variant(
                 "signing_service", ("none",),
@@ -109,6 +121,32 @@ ENTRIES = (
         Reason.INDEX_CLOSED, Rung.OPERATION, Kind.REFUSED, Healer.AWS,
         "Index {index} is closed.",
         "Open it: POST {index}/_open",
+    ),
+    Entry(
+        Reason.INDEX_READ_ONLY, Rung.OPERATION, Kind.REFUSED, Healer.AWS,
+        "Index {index} takes no documents: the whole domain is read-only.",
+        'Send PUT _cluster/settings with {{"persistent":{{"cluster.blocks.read_only":null,'
+        '"cluster.blocks.read_only_allow_delete":null}}}}',
+        (
+            Variant(
+                "cause", ("read_only_allow_delete",),
+                message="Index {index} takes no documents (index.blocks.{cause}): OpenSearch sets this block when the "
+                "disk of a node is nearly full.",
+                remedy=f"Free space or add storage: {_STORAGE}  {_UNBLOCK}",
+            ),
+            Variant(
+                "cause", ("write",),
+                message="Index {index} takes no documents (index.blocks.{cause}): somebody has set this block, or the "
+                "domain itself, which does so when storage is low or memory pressure high.",
+                remedy="Look at FreeStorageSpace and JVMMemoryPressure of the domain in CloudWatch; if one of them is "
+                f"bad, add storage or nodes: {_STORAGE}  {_UNBLOCK}",
+            ),
+            Variant(
+                "cause", ("read_only",),
+                message="Index {index} takes no documents: somebody has set index.blocks.{cause}.",
+                remedy='Send PUT {index}/_settings with {{"index.blocks.{cause}":null}}',
+            ),
+        ),
     ),
     Entry(
         Reason.MAPPING_MISMATCH, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,
@@ -147,14 +185,6 @@ ENTRIES = (
         Reason.SERVICE_UNAVAILABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
         "OpenSearch answers with an error of its own[[ (HTTP {status})]][[: {detail}]].",
         "Passes by itself; look at the collection's (domain's) health in CloudWatch if it lasts.",
-        (
-            Variant(
-                "detail", ("cluster_block_exception",),
-                message="Index {index} is blocked for writing.",
-                remedy="Look why it is read-only: GET {index}/_settings  A domain whose disks are nearly full sets "
-                "index.blocks.read_only_allow_delete by itself; free space or add storage.",
-            ),
-        ),
     ),
     Entry(
         Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
