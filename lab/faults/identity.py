@@ -94,6 +94,25 @@ ACCOUNT = (
             "message": "STS is not activated in this region for account:111122223333.",
         },
     ),
+    behaviour(
+        "identity-sts-endpoint-policy",
+        "let STS answer as behind a VPC endpoint whose policy allows other actions (403 AccessDenied)",
+        sts_error={
+            "status": 403,
+            "code": "AccessDenied",
+            "message": "Not authorized: no VPC endpoint policy allows the action",
+        },
+    ),
+    behaviour(
+        "identity-sts-organization-policy",
+        "let STS answer as where a policy of the organization denies (403 AccessDenied)",
+        sts_error={
+            "status": 403,
+            "code": "AccessDenied",
+            "message": "Not authorized to perform sts:AssumeRoleWithWebIdentity with an explicit deny in a resource "
+            "control policy",
+        },
+    ),
 )
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────
@@ -120,7 +139,7 @@ def _keys_file(name: str) -> Path:
     return FOLDER / f"{name}.credentials"
 
 
-def _static(name: str, summary: str, *, seconds: float = 3600, secret: str | None = None) -> Fault:
+def _static(name: str, summary: str, *, seconds: float = 3600, secret: str | None = None, token: bool = True) -> Fault:
     """Keys in a shared credentials file, which botocore takes when there is no web identity."""
     file = _keys_file(name)
 
@@ -130,7 +149,7 @@ def _static(name: str, summary: str, *, seconds: float = 3600, secret: str | Non
             "[default]",
             f"aws_access_key_id = {issued.access_key_id}",
             f"aws_secret_access_key = {secret or issued.secret_access_key}",
-            f"aws_session_token = {issued.session_token}",
+            *([f"aws_session_token = {issued.session_token}"] if token else []),
         ]
         access.write_private(file, "\n".join(lines) + "\n")
 
@@ -142,6 +161,7 @@ STATIC = (
     _static("identity-keys-static", "give the operator keys in a file instead of a role"),
     _static("identity-keys-expired", "give the operator temporary keys that ended", seconds=-60),
     _static("identity-keys-wrong", "give the operator keys with a wrong secret", secret="x" * 40),
+    _static("identity-keys-without-token", "give the operator temporary keys without session token", token=False),
 )
 
 

@@ -78,6 +78,7 @@ class Reason(StrEnum):
     AUDIENCE_MISMATCH = "AudienceMismatch"
     IDENTITY_PROVIDER_UNREACHABLE = "IdentityProviderUnreachable"
     STS_UNREACHABLE = "STSUnreachable"
+    STS_ACCESS_DENIED = "STSAccessDenied"
     POD_IDENTITY_UNAVAILABLE = "PodIdentityUnavailable"
     CREDENTIALS_EXPIRED = "CredentialsExpired"
     CREDENTIALS_REJECTED = "CredentialsRejected"

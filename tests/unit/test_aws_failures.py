@@ -39,6 +39,13 @@ def answered(code: str, message: str = "", *, operation: str = "AssumeRoleWithWe
             answered("SignatureDoesNotMatch", "The request signature we …", operation="GetCallerIdentity"),
             Reason.CREDENTIALS_REJECTED,
         ),
+        (
+            answered("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+            Reason.TRUST_POLICY_MISMATCH,
+        ),
+        (answered("AccessDenied", "… because no VPC endpoint policy allows …"), Reason.STS_ACCESS_DENIED),
+        (answered("AccessDenied", "… explicit deny in a resource control policy"), Reason.STS_ACCESS_DENIED),
+        (answered("AccessDenied", "… not authorized …", operation="GetCallerIdentity"), Reason.STS_ACCESS_DENIED),
         (aws.ProfileNotFound(profile="x"), Reason.NO_CREDENTIALS),
         (aws.CredentialRetrievalError(provider="custom-process", error_msg="x"), Reason.NO_CREDENTIALS),
         (

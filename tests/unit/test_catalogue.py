@@ -127,7 +127,8 @@ def test_remedies_name_principal_action_and_resource() -> None:
     told = describe(Service.KAFKA, Failure(Reason.READ_DATA_DENIED, Rung.OPERATION, evidence))
     assert told.remedy == (
         "Allow kafka-cluster:ReadData on arn:aws:kafka:eu-west-2:111122223333:topic/demo/uuid/orders "
-        "for arn:aws:iam::111122223333:role/connectivity-test."
+        "for arn:aws:iam::111122223333:role/connectivity-test. "
+        "All that the operator needs is printed by `connectivity-operator permissions`."
     )
     assert told.runbook is None
 

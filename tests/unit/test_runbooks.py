@@ -39,6 +39,27 @@ def test_the_file_is_what_the_program_says() -> None:
     assert (ROOT / "docs/runbooks.md").read_text() == render()
 
 
+def test_every_code_has_a_runbook() -> None:
+    """Not one is forgotten."""
+    forgotten = [article.anchors for article in articles() if article.meaning == runbooks.UNWRITTEN["meaning"]]
+    assert forgotten == []
+
+
+def test_a_forgotten_runbook_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`explain` of that code and of all others still works."""
+    pages = {name: yaml.safe_load((DATA / f"{name}.yaml").read_text()) for name in (*runbooks.GROUPS, "network")}
+    del pages["kafka"]["ReadDataDenied"]
+    monkeypatch.setattr(runbooks, "_pages", pages.__getitem__)
+    articles.cache_clear()
+    try:
+        told = " ".join(explained("ReadDataDenied").split())
+        assert "No runbook is written for this code" in told
+        assert "refuses to hand out messages" in told
+        assert "kafka-cluster:Connect" in explained("ClusterAccessDenied")
+    finally:
+        articles.cache_clear()
+
+
 def test_every_link_of_a_status_leads_to_a_section() -> None:
     """The id that `describe` puts into a link is that of exactly one section."""
     ids = re.findall(r'<a id="([^"]+)"></a>', render())
@@ -106,6 +127,7 @@ def test_commands_are_shell() -> None:
         re.sub(r"<[a-zA-Z][^<>\n]*>", "filled", block) for article in articles() for block in blocks(article)
     )
     assignments = "\n".join(f"{variable.name}={variable.value}" for variable in variables())
+    assignments += "".join(f"\n{helper.text}" for helper in runbooks.HELPERS)
     checked = subprocess.run(
         ["bash", "-n"], input=f"{assignments}\n{filled}", capture_output=True, text=True, check=False
     )
@@ -185,7 +207,9 @@ def test_explain_tells_every_article_at_80_columns(article: Article) -> None:
     commands = {line.rstrip() for block in blocks(article) for line in block.splitlines()}
     assert commands <= set(told.splitlines())
     settings = {f"{v.name}={v.value}" for v in variables()}
-    prose = [line for line in told.splitlines() if line not in commands | settings and not line.startswith("in_pod()")]
+    helpers = {line for helper in article.helpers() for line in helper.text.splitlines()}
+    assert helpers <= set(told.splitlines())
+    prose = [line for line in told.splitlines() if line not in commands | settings | helpers]
     assert max(map(len, prose)) <= 80
 
 

@@ -27,7 +27,7 @@ SHARED_EVIDENCE = ("principal", "caller_arn", "account", "partition", "method")
 
 _METHOD_WARNINGS = {"Static": Reason.STATIC_CREDENTIALS_IN_USE, "NodeRole": Reason.NODE_ROLE_IN_USE}
 
-_PASSING = frozenset({Reason.STS_UNREACHABLE, Reason.SERVICE_UNAVAILABLE})
+_PASSING = frozenset({Reason.STS_UNREACHABLE, Reason.SERVICE_UNAVAILABLE, Reason.STS_ACCESS_DENIED})
 """Failures of GetCallerIdentity that say nothing about the credentials; any other one is a refusal of them."""
 
 

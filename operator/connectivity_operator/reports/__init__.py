@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from connectivity_operator.diagnosis.catalogue import Explanation
+from connectivity_operator.diagnosis.catalogue import Explanation, owner
 from connectivity_operator.diagnosis.ladder import Climb, Failure, RungOutcome
 from connectivity_operator.reasons import Result, Rung, Service
 
@@ -122,6 +122,18 @@ def report(
     unfinished = interrupted or ()
     services = tuple(_service(climb, describe, interrupted=climb.service in unfinished) for climb in climbs)
     return Report(version, started, seconds, services, options, interrupted=interrupted is not None)
+
+
+def explain_commands(report: Report) -> tuple[str, ...]:
+    """What prints the runbook of each failure, where there is no link to it; of the shared identity once."""
+    told = [(service.service, service.failure) for service in report.failed]
+    return tuple(
+        dict.fromkeys(
+            f"connectivity-operator explain {owner(service, failure.rung, failure.reason)} {failure.reason}"
+            for service, failure in told
+            if failure and not failure.runbook
+        )
+    )
 
 
 def clean(text: str) -> str:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from connectivity_operator.diagnosis.catalogue import SERVICE_NAMES, Explanation
 from connectivity_operator.diagnosis.ladder import RungOutcome
 from connectivity_operator.reasons import Result
-from connectivity_operator.reports import Report, ServiceReport, pictures, remedy, table
+from connectivity_operator.reports import Report, ServiceReport, explain_commands, pictures, remedy, table
 from connectivity_operator.reports.tree import tag
 from connectivity_operator.status import timestamp
 
@@ -55,6 +55,9 @@ def _body(report: Report, verdict: str) -> Iterator[ET.Element]:
     longest = max((service.seconds for service in report.services), default=0.0)
     for service in sorted(report.services, key=_urgency):  # the overview keeps the usual order
         yield _service(service, longest)
+    if commands := explain_commands(report):
+        yield tag("p", "Step by step, how to confirm and to fix:")
+        yield tag("pre", "\n".join(commands))
     yield tag(
         "footer",
         "A click on a framed block selects all of it. A <placeholder> stands for what cannot be known from where the "

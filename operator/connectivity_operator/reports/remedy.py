@@ -16,7 +16,8 @@ INDENT = "  "
 _PASTED = re.compile(
     r"(?P<sql>\b(?:GRANT|REVOKE|ALTER|CREATE|TRUNCATE|DROP|UPDATE|DELETE) [^;{}]+;)"
     r'|(?P<json>\[?\{")'
-    r"|(?:^|(?<=: )|(?<=  ))(?:aws|curl|eksctl|helm|kubectl|openssl|printf) .+?(?=  |, and |; then |\. [A-Z]|\.?$)"
+    r"|(?:^|(?<=: )|(?<=  ))(?:aws|connectivity-operator|curl|eksctl|helm|kubectl|openssl|printf) "
+    r".+?(?=  |, and |; then |\. [A-Z]|\.?$)"
 )
 
 

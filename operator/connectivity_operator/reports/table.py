@@ -7,6 +7,7 @@ there to be pasted is ever wrapped by us. Where the stream cannot show UTF-8, AS
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -14,7 +15,7 @@ from rich.text import Text
 from connectivity_operator.diagnosis.catalogue import SERVICE_NAMES, Explanation
 from connectivity_operator.diagnosis.ladder import RungOutcome
 from connectivity_operator.reasons import Result
-from connectivity_operator.reports import Report, ServiceReport, remedy
+from connectivity_operator.reports import Report, ServiceReport, explain_commands, remedy
 
 MARKS = {
     Result.PASSED: ("✓", "ok", "green"),
@@ -49,6 +50,7 @@ def render(report: Report, console: Console) -> str:
     with console.capture() as capture:
         for service in report.services:
             page.ladder(service)
+        page.explanations(explain_commands(report))
         page.summary(report)
     text = capture.get()
     return text if page.unicode else text.translate(_ASCII).encode("ascii", "replace").decode()
@@ -85,6 +87,14 @@ class _Page:
                 if told and told.rung is outcome.rung:
                     self._words(told, SERVICE_NAMES[service.service])
         self._console.print()
+
+    def explanations(self, commands: Sequence[str]) -> None:
+        """Where to read on, once for all."""
+        if commands:
+            self._paragraph("Step by step, how to confirm and to fix:", "dim", indent="")
+            for command in commands:
+                self._console.print(Text(f"  {command}", style="dim"), soft_wrap=True)
+            self._console.print()
 
     def summary(self, report: Report) -> None:
         """Who we are, and how many failed."""

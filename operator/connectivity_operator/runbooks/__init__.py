@@ -31,6 +31,9 @@ WARNINGS = {
 }  # fmt: skip
 """Codes that only ever warn."""
 
+UNWRITTEN = {"meaning": "No runbook is written for this code; the status and `check` hold its message and its remedy."}
+"""Stands in the place of a page that somebody has forgotten: a test fails, and ``explain`` still tells the rest."""
+
 _NOTICED = {
     Kind.REFUSED: f"with the next check (every spec.intervalSeconds), confirmed by a second one {CONFIRM_AFTER:g} s "
     "later",
@@ -47,6 +50,45 @@ class Variable:
     value: str
     """An example, or what finds it."""
     meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """What commands need beside variables."""
+
+    word: str
+    """Stands in the commands that need it."""
+    meaning: str
+    text: str
+    """To be pasted before them."""
+
+
+HELPERS = (
+    Helper(
+        "in_pod",
+        "in_pod runs a command in the network of the operator's Pod, in which there is no shell (any image with dig, "
+        'nc, openssl and curl will do; where the namespace enforces Pod Security "restricted", run it in a Pod of '
+        "another one on the same node)",
+        'in_pod() { kubectl -n "$NAMESPACE" debug -it "$POD" \\\n'
+        '  --image=nicolaka/netshoot --profile=general -- "$@"; }',
+    ),
+    Helper(
+        "client.properties",
+        "client.properties lets Kafka's own tools log in by IAM, with the jar of "
+        "https://github.com/aws/aws-msk-iam-auth in their CLASSPATH",
+        "cat > client.properties <<'EOF'\n"
+        "security.protocol=SASL_SSL\n"
+        "sasl.mechanism=AWS_MSK_IAM\n"
+        "sasl.jaas.config=software.amazon.msk.auth.iam.IAMLoginModule required;\n"
+        "sasl.client.callback.handler.class=software.amazon.msk.auth.iam.IAMClientCallbackHandler\n"
+        "EOF",
+    ),
+    Helper(
+        "awscurl",
+        "awscurl sends signed requests (https://github.com/okigan/awscurl)",
+        "pipx install awscurl",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +118,10 @@ class Article:
         """What its commands need, in the order in which they can be set."""
         return needed(self.confirm + self.fix)
 
+    def helpers(self) -> list[Helper]:
+        """What else they need."""
+        return [helper for helper in HELPERS if helper.word in self.confirm + self.fix]
+
 
 @cache
 def articles() -> tuple[Article, ...]:
@@ -103,8 +149,7 @@ def needed(commands: str) -> list[Variable]:
 
 
 def _of_entry(services: tuple[Service, ...], entry: Entry) -> Article:
-    own = _pages(services[0]) if len(services) == 1 else {}
-    page = own.get(entry.reason) or _pages("network")[entry.reason]
+    page = _page(services, entry.reason)
     warning = entry.reason in WARNINGS
     return Article(
         code=entry.reason,
@@ -117,6 +162,11 @@ def _of_entry(services: tuple[Service, ...], entry: Entry) -> Article:
         confirm=_confirm(page),
         fix=_fix(page),
     )
+
+
+def _page(services: tuple[Service, ...], reason: Reason) -> Mapping[str, Any]:
+    own = _pages(services[0]) if len(services) == 1 else {}
+    return own.get(reason) or _pages("network").get(reason) or UNWRITTEN
 
 
 def _of_resource(code: str, page: Mapping[str, Any]) -> Article:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Iterable
 
 from connectivity_operator.diagnosis.catalogue import SERVICE_NAMES
 from connectivity_operator.reasons import Service
-from connectivity_operator.runbooks import RESOURCE, Article, articles, variables
+from connectivity_operator.runbooks import HELPERS, RESOURCE, Article, articles, variables
 
 _HEAD = """# Runbooks
 
@@ -17,19 +18,26 @@ For every code that can stand in a status, an event, a metric or a report of `co
 means, how to confirm it, how to fix it, who can, and how soon the operator notices. The same is printed by
 `connectivity-operator explain CODE`. A message of the status holds the real names; here they are shell variables.
 
-All privileges at once, for the settings and resources that you have: `connectivity-operator permissions`.
+All privileges at once, for the settings and resources that you have, as policies and statements to be pasted:
+`kubectl -n "$NAMESPACE" exec "$DEPLOY" -- connectivity-operator permissions`.
+"""
 
-## Before the commands
+_BEFORE = """## Before the commands
 
 Set what the commands of a section use. `aws` is the AWS CLI with rights of your own, not the operator's.
 
 ```bash
 {variables}
-# runs a command in the network of the operator's Pod, in which there is no shell; any image with dig, nc, openssl and
-# curl will do. Where the namespace enforces Pod Security "restricted", run it in a Pod of another one on the same node.
-in_pod() {{ kubectl -n "$NAMESPACE" debug -it "$POD" --image=nicolaka/netshoot --profile=general -- "$@"; }}
 ```
-"""
+
+And what else they use:
+
+```bash
+{helpers}
+```"""
+
+_COLUMN = 70
+"""Where the meaning of a variable stands; after a longer value it would be out of sight."""
 
 _TITLES = {
     **{service.value: name for service, name in SERVICE_NAMES.items()},
@@ -42,9 +50,10 @@ _PROXIES = "HTTPS: proxies, and who answers"
 def render() -> str:
     """The whole file."""
     chapters = _chapters()
-    lines = [_HEAD.format(variables=_variables()), "## Contents", ""]
+    lines = [_HEAD, "## Contents", ""]
     for title, entries in chapters.items():
         lines.append(f"- {title}: " + ", ".join(f"[{a.code}](#{a.anchors[0]})" for a in entries))
+    lines += ["", _BEFORE.format(variables=_variables(), helpers=_helpers())]
     for title, entries in chapters.items():
         lines += ["", f"## {title}"]
         for article in entries:
@@ -68,13 +77,21 @@ def _chapter(groups: Iterable[str]) -> str:
 
 
 def _variables() -> str:
-    lines = [(f"{v.name}={v.value}", v.meaning) for v in variables()]
-    return "\n".join(f"{line:<70}  # {meaning}" for line, meaning in lines)
+    lines = [(f"{v.name}={v.value}", f"# {v.meaning}") for v in variables()]
+    return "\n".join(
+        f"{line:<{_COLUMN}}  {meaning}" if len(line) <= _COLUMN else f"{meaning}:\n{line}" for line, meaning in lines
+    )
+
+
+def _helpers() -> str:
+    return "\n".join(
+        "\n".join(textwrap.wrap(f"# {h.meaning}:", 118, subsequent_indent="# ")) + f"\n{h.text}" for h in HELPERS
+    )
 
 
 def _article(article: Article) -> list[str]:
     anchors = "".join(f'<a id="{anchor}"></a>' for anchor in article.anchors)
-    lines = [f"### {article.code}", "", anchors, ""]
+    lines = [anchors, "", f"### {article.code}", ""]  # before the heading, so that a link shows it
     if len(article.groups) > 1:
         lines += [f"Of {', '.join(_TITLES[group] for group in article.groups)}.", ""]
     if article.message:

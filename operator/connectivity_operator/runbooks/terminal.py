@@ -38,13 +38,10 @@ def article(shown: Article, groups: Sequence[str], console: Console) -> None:
     if needed := shown.variables():
         _heading("Set before (examples)", console)
         _commands("\n".join(map(_assignment, needed)), console)
-    if "in_pod" in shown.confirm:
-        _heading("in_pod runs a command in the network of the operator's Pod", console)
-        _commands(
-            'in_pod() { kubectl -n "$NAMESPACE" debug -it "$POD" \\\n'
-            '  --image=nicolaka/netshoot --profile=general -- "$@"; }',
-            console,
-        )
+    for helper in shown.helpers():
+        console.print()
+        _paragraph(f"{helper.meaning}:", console, indent=0)
+        _commands(helper.text, console)
 
 
 def contents(console: Console, groups: Sequence[str] = GROUPS) -> None:
@@ -67,18 +64,18 @@ def _heading(title: str, console: Console) -> None:
     console.print(Text(f"{title}:", style="bold"))
 
 
-def _paragraph(text: str, console: Console, *, label: str = "") -> None:
+def _paragraph(text: str, console: Console, *, label: str = "", indent: int = INDENT) -> None:
     first = f"{label:<{LABEL}}" if label else ""
     lines = textwrap.wrap(
         text,
-        min(console.width, 100) - INDENT,
+        min(console.width, 100) - indent,
         initial_indent=first,
         subsequent_indent=" " * len(first),
         break_long_words=False,
         break_on_hyphens=False,
     )
     for line in lines:
-        console.print(Text(" " * INDENT + line), soft_wrap=True)
+        console.print(Text(" " * indent + line), soft_wrap=True)
 
 
 def _commands(text: str, console: Console) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
 
+from connectivity_operator.diagnosis.catalogue import describe
 from connectivity_operator.reasons import Reason, Rung, Service
-from connectivity_operator.reports import Report, table
-from tests.fakes.reports import IAM_NOT_GRANTED, READ_DATA_DENIED, REPORTS, ROLE, TOPIC_ARN, failed, made, passed
+from connectivity_operator.reports import Report, report, table
+from tests.fakes.reports import (
+    IAM_NOT_GRANTED,
+    READ_DATA_DENIED,
+    REPORTS,
+    ROLE,
+    STARTED,
+    TOPIC_ARN,
+    failed,
+    made,
+    passed,
+)
 
 
 def shown(report: Report, *, width: int = 80, colours: bool = False) -> str:
@@ -58,7 +70,27 @@ def test_cause_and_remedy_stand_under_the_rung_that_failed() -> None:
     lines = lines_of(made(READ_DATA_DENIED))
     at = next(n for n, line in enumerate(lines) if line.startswith("  ✗ authorization"))
     assert lines[at + 1].startswith("      ReadDataDenied: The broker")
-    assert lines[-3 - 1].startswith("  – operation")
+    assert any(line.startswith("  – operation") for line in lines[at:])
+
+
+def test_the_end_says_where_to_read_on_once_a_code() -> None:
+    """With RUNBOOKS_URL there is a link under each failure instead."""
+    expired = failed(Service.OPENAI, Reason.CERTIFICATE_EXPIRED, Rung.TLS)
+    nobody = [failed(s, Reason.NO_CREDENTIALS, Rung.IDENTITY) for s in (Service.OPENSEARCH, Service.POSTGRESQL)]
+    lines = lines_of(made(READ_DATA_DENIED, expired, *nobody))
+    assert [line for line in lines if "explain" in line] == [
+        "  connectivity-operator explain kafka ReadDataDenied",
+        "  connectivity-operator explain openai CertificateExpired",
+        "  connectivity-operator explain identity NoCredentials",
+    ]
+    linked = report(
+        [READ_DATA_DENIED],
+        partial(describe, runbooks_url="https://runbooks.example"),
+        version="1",
+        started=STARTED,
+        seconds=1.0,
+    )
+    assert not [line for line in lines_of(linked) if "explain" in line]
 
 
 def test_marks_and_words_say_it_without_colour() -> None:

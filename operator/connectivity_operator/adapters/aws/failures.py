@@ -51,6 +51,10 @@ _TOKEN_PARAMETER = ("webIdentityToken", "WebIdentityToken")
 _CALLER = {"ExpiredToken": Reason.CREDENTIALS_EXPIRED, "ExpiredTokenException": Reason.CREDENTIALS_EXPIRED}
 """Codes of a signed request; every other refusal means that the keys are wrong or were withdrawn."""
 
+_OTHER_POLICY = re.compile(r"(VPC endpoint|service control|resource control) policy")
+"""The kind of policy that does not allow a request, where it is not the role's own: AWS's texts name it (IAM's guide,
+"Troubleshoot access denied error messages")."""
+
 _NETWORK = {
     Reason.NAME_NOT_RESOLVED: "its name does not resolve",
     Reason.RESOLVER_UNAVAILABLE: "the resolver does not answer",
@@ -135,7 +139,12 @@ def _refusal(error: aws.ClientError) -> tuple[Reason, dict[str, str]]:
         return Reason.STS_UNREACHABLE, {"detail": detail, "cause": "RegionDisabled"}
     if code == "SignatureDoesNotMatch" and text.startswith(_CLOCK_TEXTS):
         return Reason.CLOCK_SKEW, {}
-    if error.operation_name != "AssumeRoleWithWebIdentity":
+    named, assuming = _OTHER_POLICY.search(text), error.operation_name == "AssumeRoleWithWebIdentity"
+    if code == "AccessDenied" and (named or not assuming):  # GetCallerIdentity needs no permission of the role's
+        return Reason.STS_ACCESS_DENIED, {
+            "permission": f"sts:{error.operation_name}", **({"cause": named[0]} if named else {})
+        }  # fmt: skip
+    if not assuming:
         return _CALLER.get(code, Reason.CREDENTIALS_REJECTED), {"detail": code}
     reason = _ASSUME_ROLE.get(code, Reason.TRUST_POLICY_MISMATCH)
     if reason is Reason.WEB_IDENTITY_TOKEN_INVALID:

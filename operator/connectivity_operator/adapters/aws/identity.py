@@ -121,6 +121,8 @@ class AwsIdentity:
             if failure.reason is Reason.CREDENTIALS_EXPIRED:
                 # They ended before their time; a new session asks for new ones at the next call.
                 self._held, self._session = None, self._open_session()
+            if failure.reason is Reason.CREDENTIALS_REJECTED and _lacks_token(credentials):
+                raise failures.failed(failure.reason, {**failure.evidence, "cause": "session token"}) from failure
             raise
         return Caller(answer["Arn"], self._method(), self._session.skew or 0.0, self._session.endpoint)
 
@@ -223,3 +225,8 @@ class AwsIdentity:
             if region := self._session.region:
                 facts["region"] = region
             raise failures.explain(error, failures.Situation(facts, self._session.skew)) from error
+
+
+def _lacks_token(credentials: Frozen) -> bool:
+    """Temporary keys begin with ASIA (IAM's guide, "IAM identifiers") and are good only with their token."""
+    return credentials.access_key.startswith("ASIA") and not credentials.token

@@ -20,7 +20,7 @@ from connectivity_operator.status import clip
 
 __all__ = [
     "CATALOGUE", "SERVICE_NAMES", "Entry", "Explanation", "Healer", "Variant", "anchor", "describe", "kind_of",
-    "lookup",
+    "lookup", "owner",
 ]  # fmt: skip
 
 CATALOGUE: Mapping[tuple[Service, Reason], Entry] = {
@@ -56,15 +56,15 @@ class Explanation:
 
 def lookup(service: Service, failure: Failure) -> Entry:
     """The entry of a failure."""
-    entry = CATALOGUE.get((_owner(service, failure), failure.reason))
+    entry = CATALOGUE.get((owner(service, failure.rung, failure.reason), failure.reason))
     if entry is None:
         raise LookupError(f"no entry for {service}/{failure.reason} at {failure.rung}")
     return entry
 
 
-def _owner(service: Service, failure: Failure) -> Service:
+def owner(service: Service, rung: Rung, reason: Reason) -> Service:
     """Whose entry it is: a ladder that stopped at the shared identity rung carries that rung's reason."""
-    shared = failure.rung is Rung.IDENTITY and (Service.IDENTITY, failure.reason) in CATALOGUE
+    shared = rung is Rung.IDENTITY and (Service.IDENTITY, reason) in CATALOGUE
     return Service.IDENTITY if shared else service
 
 
@@ -75,13 +75,14 @@ def kind_of(service: Service, failure: Failure) -> Kind:
 
 def describe(service: Service, failure: Failure, runbooks_url: str | None = None) -> Explanation:
     """A failure in words: message of at most 512 characters, remedy, and a link when the operator has one."""
+    section = anchor(owner(service, failure.rung, failure.reason), failure.reason)
     message, remedy = message_and_remedy(lookup(service, failure), {**FACTS[service], **failure.evidence})
     return Explanation(
         reason=failure.reason,
         rung=failure.rung,
         message=clip(message),
         remedy=remedy,
-        runbook=f"{runbooks_url}#{anchor(_owner(service, failure), failure.reason)}" if runbooks_url else None,
+        runbook=f"{runbooks_url}#{section}" if runbooks_url else None,
     )
 
 

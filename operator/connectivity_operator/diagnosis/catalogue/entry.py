@@ -8,6 +8,9 @@ from enum import StrEnum
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
+EVERYTHING = " All that the operator needs is printed by `connectivity-operator permissions`."
+"""Ends the remedies of missing permissions: where one is missing, the next one often is."""
+
 
 class Healer(StrEnum):
     """Who can heal a cause."""

@@ -48,7 +48,7 @@ EVIDENCE = {
     "index": "index",
     "collection": "name of the collection",
     "collection_arn": "ARN of the collection (or domain)",
-    "permission": "permission of a data access policy, or IAM action of a domain",
+    "permission": "permission of a data access policy, or action of a domain or of STS",
     "model": "embedding model",
     "dimensions": "length of vectors that came",
     "expected_dimensions": "length of vectors that was wanted",

@@ -63,7 +63,8 @@ ENTRIES = (
     Entry(
         Reason.WEB_IDENTITY_TOKEN_UNREADABLE, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "The web identity token file {path} exists, but the operator's user may not read it.",
-        "Set securityContext.fsGroup in the pod (the chart does), so that its user may read the projected token.",
+        "Set securityContext.fsGroup of the pod to a group of the operator's user, such as 65532 (the chart does), so "
+        "that it may read the projected token.",
     ),
     Entry(
         Reason.WEB_IDENTITY_TOKEN_INVALID, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
@@ -149,6 +150,21 @@ ENTRIES = (
         ),
     ),
     Entry(
+        Reason.STS_ACCESS_DENIED, Rung.IDENTITY, Kind.REFUSED, Healer.AWS,
+        "STS does not allow {permission} to requests that come this way: the policy of a VPC endpoint does not.",
+        "Add to the policy of the VPC endpoint com.amazonaws.{region}.sts: "
+        '{{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRoleWithWebIdentity","sts:GetCallerIdentity"],'
+        '"Resource":"*"}}',
+        (
+            Variant(
+                "cause", ("service control policy", "resource control policy"),
+                message="A {cause} of the organization denies {permission} to {role_arn}.",
+                remedy="Have whoever owns the organization's policies (AWS Organizations, Policies) take {role_arn} "
+                "out of the {cause} that denies {permission}.",
+            ),
+        ),
+    ),
+    Entry(
         Reason.POD_IDENTITY_UNAVAILABLE, Rung.IDENTITY, Kind.REFUSED, Healer.DEPLOYMENT,
         "EKS Pod Identity gives no credentials[[: {detail}]].",
         "Install the add-on: aws eks create-addon --cluster-name <cluster> --addon-name eks-pod-identity-agent  and "
@@ -179,6 +195,15 @@ ENTRIES = (
         "secret is not its.",
         f"Replace the keys in the operator's environment, or remove them ({_STATIC}), so that the ServiceAccount's "
         "role is used.",
+        (
+            Variant(
+                "cause", ("session token",),
+                message="The AWS credentials in use are temporary ones (their access key begins with ASIA) without "
+                "their session token.",
+                remedy="Set AWS_SESSION_TOKEN beside AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or remove both, so "
+                "that the ServiceAccount's role is used.",
+            ),
+        ),
     ),
     Entry(
         Reason.SERVICE_UNAVAILABLE, Rung.IDENTITY, Kind.TRANSIENT, Healer.TIME,

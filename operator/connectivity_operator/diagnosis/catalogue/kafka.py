@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
+from connectivity_operator.diagnosis.catalogue.entry import EVERYTHING, Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
@@ -34,7 +34,7 @@ ENTRIES = (
         "kafka-cluster:Connect on the cluster, an explicit deny, or a cluster in another region than {region}, for "
         "which logins are signed (the broker's name does not tell its region).",
         "Allow kafka-cluster:Connect on {cluster_arn} for {principal}; check that AWS_REGION ({region}) is the region "
-        "of the cluster, and that no policy, permissions boundary or SCP denies it.",
+        f"of the cluster, and that no policy, permissions boundary or SCP denies it.{EVERYTHING}",
         (
             Variant(
                 "endpoint_region",
@@ -42,15 +42,16 @@ ENTRIES = (
                 "({region}) is the broker's, so what is left is: no kafka-cluster:Connect on the cluster, or an "
                 "explicit deny.",
                 remedy="Allow kafka-cluster:Connect on {cluster_arn} for {principal}; if that is allowed, look for a "
-                "deny in its policies, its permissions boundary, SCPs and the cluster's own policy.",
+                f"deny in its policies, its permissions boundary, SCPs and the cluster's own policy.{EVERYTHING}",
             ),
         ),
     ),
     Entry(
         Reason.CREDENTIALS_TOO_SHORT, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.TIME,
         "The broker refuses the login: the credentials are about to expire.",
-        "Passes with the next renewal; if it lasts, raise the role's maximum session duration: aws iam update-role "
-        "--role-name <role name> --max-session-duration 3600",
+        "Passes with the next renewal, which begins 15 minutes before their end. If it lasts, renewing fails: look for "
+        "the warning CredentialRefreshFailing. Temporary keys from the environment are never renewed: remove "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.",
     ),
     Entry(
         Reason.CONNECTION_RATE_EXCEEDED, Rung.AUTHENTICATION, Kind.TRANSIENT, Healer.AWS,
@@ -85,28 +86,29 @@ ENTRIES = (
     Entry(
         Reason.DESCRIBE_TOPIC_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "The login is accepted, but {principal} may not describe topic {topic}.",
-        "Allow kafka-cluster:DescribeTopic on {topic_arn} for {principal}.",
+        "Allow kafka-cluster:DescribeTopic on {topic_arn} for {principal}." + EVERYTHING,
     ),
     Entry(
         Reason.TOPIC_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "Topic {topic} does not exist.",
-        "Create topic {topic} (MSK does not create topics by itself): kafka-topics.sh --bootstrap-server <bootstrap "
-        "servers> --command-config client.properties --create --topic {topic}  Or correct spec.topics.",
+        "Create topic {topic}, which MSK does not by itself: aws kafka create-topic --cluster-arn {cluster_arn} "
+        "--topic-name {topic} --partition-count 3 --replication-factor 3  (or kafka-topics.sh --create)  Or correct "
+        "spec.topics.",
     ),
     Entry(
         Reason.DESCRIBE_GROUP_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "{principal} may not describe the consumer group {group}.",
-        "Allow kafka-cluster:DescribeGroup on {group_arn} for {principal}.",
+        "Allow kafka-cluster:DescribeGroup on {group_arn} for {principal}." + EVERYTHING,
     ),
     Entry(
         Reason.ALTER_GROUP_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "{principal} may not join or commit in the consumer group {group}.",
-        "Allow kafka-cluster:AlterGroup on {group_arn} for {principal}.",
+        "Allow kafka-cluster:AlterGroup on {group_arn} for {principal}." + EVERYTHING,
     ),
     Entry(
         Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "The broker accepts the login but refuses to hand out messages of topic {topic}.",
-        "Allow kafka-cluster:ReadData on {topic_arn} for {principal}.",
+        "Allow kafka-cluster:ReadData on {topic_arn} for {principal}." + EVERYTHING,
     ),
     Entry(
         Reason.WRITE_DATA_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,

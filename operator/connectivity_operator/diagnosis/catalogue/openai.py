@@ -30,12 +30,14 @@ ENTRIES = (
     Entry(
         Reason.API_KEY_INVALID, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
         "{host} does not accept the API key.",
-        "Make a new key and put it into the Secret; a mounted file is read again without a restart.",
+        "Make a new key and put it into the Secret (OpenAI: https://platform.openai.com/api-keys); a mounted file is "
+        "read again without a restart.",
     ),
     Entry(
         Reason.API_KEY_RESTRICTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
         "{host} knows the API key, but the key may not use this endpoint.",
-        "Give the key the permission for embeddings (Model capabilities: write), or use another key.",
+        "Give the key the permission for embeddings (https://platform.openai.com/api-keys, edit the key, Model "
+        "capabilities: Write), or use another key.",
     ),
     Entry(
         Reason.IP_NOT_ALLOWED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.PROVIDER,
@@ -51,7 +53,8 @@ ENTRIES = (
     Entry(
         Reason.MODEL_ACCESS_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.PROVIDER,
         "The key's project may not use the model {model}.",
-        "Allow {model} in the project's limits, or name another model in spec.model.",
+        "Allow {model} in the project's limits (https://platform.openai.com/settings, the project, Limits), or name "
+        "another model in spec.model.",
     ),
     Entry(
         Reason.MODEL_NOT_FOUND, Rung.AUTHORIZATION, Kind.REFUSED, Healer.RESOURCE,
@@ -73,7 +76,8 @@ ENTRIES = (
     Entry(
         Reason.QUOTA_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.PROVIDER,
         "The OpenAI account has no quota left[[ ({detail})]].",
-        "Add credit or raise the budget of the project; waiting does not help.",
+        "Add credit, or raise the budget, at https://platform.openai.com/settings/organization/billing (the project's "
+        "own budget is in its Limits); waiting does not help.",
     ),
     Entry(
         Reason.RATE_LIMITED, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,

@@ -5,7 +5,7 @@ A domain of the OpenSearch Service (``es``) has locks of its own: its texts are 
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
+from connectivity_operator.diagnosis.catalogue.entry import EVERYTHING, Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
@@ -33,15 +33,14 @@ ENTRIES = (
         "one of: no aoss:APIAccessAll on the collection, an explicit deny of it, or a signature that the service does "
         "not accept although its host, region, service and body hash are right.",
         "Allow aoss:APIAccessAll on {collection_arn} for {principal}. If that is allowed, look for a deny in its "
-        "policies, its permissions boundary and SCPs.",
+        f"policies, its permissions boundary and SCPs.{EVERYTHING}",
         (
             Variant(
                 "signing_service", ("es",),
                 message="The domain refuses {principal} (HTTP {status}): no policy allows it {permission}, or one "
                 "denies it.",
                 remedy="Allow {permission} on {collection_arn} for {principal}, in the role's policy or the domain's "
-                "access policy (in all the operator needs es:ESHttpGet, es:ESHttpPut, es:ESHttpPost and "
-                "es:ESHttpDelete).",
+                f"access policy.{EVERYTHING}",
             ),
             Variant(
                 "signing_service", ("none",),
@@ -66,8 +65,10 @@ ENTRIES = (
     Entry(
         Reason.DATA_ACCESS_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "IAM lets {principal} in, but no data access policy gives it {permission} on index {index}.",
-        "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection: "
-        + _POLICY,
+        "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection, as "
+        "one more element of its list: "
+        + _POLICY
+        + EVERYTHING,
         (
             Variant(
                 "signing_service", ("es",),
@@ -93,7 +94,7 @@ ENTRIES = (
         Reason.CREATE_INDEX_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.AWS,
         "Index {index} does not exist and {principal} may not create it.",
         "Add {permission} on index/{collection}/{index} for {principal} to a data access policy of the collection, or "
-        "create the index: " + _POLICY,
+        "create the index. One more element of the policy's list: " + _POLICY + EVERYTHING,
         (
             Variant(
                 "cause", ("cluster",),

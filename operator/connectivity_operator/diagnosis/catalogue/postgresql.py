@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
+from connectivity_operator.diagnosis.catalogue.entry import EVERYTHING, Entry, Healer, Variant
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
 _BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
-
 ENTRIES = (
     Entry(
         Reason.TLS_REFUSED, Rung.TLS, Kind.REFUSED, Healer.DATABASE,
@@ -26,7 +25,7 @@ ENTRIES = (
         "more. From here that is one of: {host} is an alias, while tokens are good only for RDS's own name; a region "
         "other than {region}; no rds-db:connect for this user on this resource id; an explicit deny.",
         "Set POSTGRES_HOST to the endpoint that RDS shows (aws rds describe-db-instances --query "
-        "'DBInstances[].Endpoint.Address'). Then allow rds-db:connect on {dbuser_arn} for {principal}.",
+        "'DBInstances[].Endpoint.Address'). Then allow rds-db:connect on {dbuser_arn} for {principal}." + EVERYTHING,
         (
             Variant(
                 "endpoint_region",
@@ -35,7 +34,7 @@ ENTRIES = (
                 "user on this resource id, or an explicit deny.",
                 remedy="Allow rds-db:connect on {dbuser_arn} for {principal}. If that is allowed, compare the resource "
                 "id (aws rds describe-db-instances --query 'DBInstances[].[DBInstanceIdentifier,DbiResourceId]'), look "
-                "for a deny, and read the log iam-db-auth-error in CloudWatch.",
+                f"for a deny, and read the log iam-db-auth-error in CloudWatch.{EVERYTHING}",
             ),
         ),
     ),
@@ -45,7 +44,8 @@ ENTRIES = (
         "not exist (names are case-sensitive), or IAM authentication is off.",
         "GRANT rds_iam TO {user!q};  If there is no such role, first: CREATE ROLE {user!q} LOGIN;  If it is granted, "
         "turn IAM on: aws rds modify-db-instance --db-instance-identifier <instance> "
-        "--enable-iam-database-authentication --apply-immediately",
+        "--enable-iam-database-authentication --apply-immediately  (Aurora: modify-db-cluster "
+        "--db-cluster-identifier <cluster>)",
     ),
     Entry(
         Reason.PASSWORD_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
@@ -139,7 +139,8 @@ ENTRIES = (
     Entry(
         Reason.CREATE_TABLE_DENIED, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
         "The table demo_log does not exist and user {user} may not create it.",
-        "GRANT CREATE ON SCHEMA public TO {user!q};  Or create the table as in the README.",
+        "GRANT CREATE ON SCHEMA public TO {user!q};  Or create the table yourself, by the statements that "
+        "`connectivity-operator permissions` prints.",
     ),
     Entry(
         Reason.TABLE_MISMATCH, Rung.AUTHORIZATION, Kind.REFUSED, Healer.DATABASE,
@@ -174,7 +175,7 @@ ENTRIES = (
     Entry(
         Reason.IDENTIFIERS_EXHAUSTED, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
         "The ids of demo_log are used up (its SERIAL is 32 bits).",
-        "Empty the table: TRUNCATE demo_log RESTART IDENTITY;",
+        "Empty the table, which deletes its rows: TRUNCATE demo_log RESTART IDENTITY;",
     ),
     Entry(
         Reason.STORAGE_FULL, Rung.OPERATION, Kind.REFUSED, Healer.DATABASE,
