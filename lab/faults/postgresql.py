@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 
-from lab import parts, runner, world
-from lab.faults import postgresql_table
+from lab import certificates, parts, paths, processes, runner, world
+from lab.faults import packets, postgresql_table, rds_proxy
 from lab.faults.fault import Fault
 from lab.faults.permissions import denial
 from lab.faults.postgresql_table import sql_fault
@@ -16,7 +17,7 @@ from lab.iam.defaults import DB_CONNECT_RESOURCE
 from lab.part import NotReady
 from lab.postgresql import configuration, control, layout
 from lab.postgresql.control import psql
-from lab.waiting import until_ready
+from lab.waiting import until_listening, until_ready
 
 USER, DATABASE = world.DB_USER, world.DB_NAME
 
@@ -41,7 +42,22 @@ def _hba(line: str) -> None:
     control.reload_configuration()
 
 
+def _stand_behind_proxy() -> None:
+    chain, key = certificates.issue("rds-proxy", ca="rds-ca", hosts=[world.POSTGRESQL[0]])
+    processes.spawn("rds-proxy", [sys.executable, "-m", "lab.faults.rds_proxy", str(chain), str(key)], cwd=paths.ROOT)
+    until_listening(*rds_proxy.ADDRESS)
+    packets.redirect(_PROXY, world.POSTGRESQL[1], 5432, to=rds_proxy.ADDRESS)
+
+
+_PROXY = "postgresql-proxy-without-secret"
+
 _DOOR = (
+    Fault(
+        _PROXY,
+        "put an RDS Proxy (emulated) before the database that has no Secret for the user",
+        _stand_behind_proxy,
+        partial(packets.clear, _PROXY),
+    ),
     Fault(
         "postgresql-tls-off",
         "turn TLS off in the server (ssl = off)",

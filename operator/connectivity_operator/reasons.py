@@ -110,6 +110,7 @@ class Reason(StrEnum):
     TLS_REFUSED = "TLSRefused"
     IAM_AUTHENTICATION_FAILED = "IAMAuthenticationFailed"
     IAM_NOT_GRANTED = "IAMNotGranted"
+    RDS_PROXY_SECRET_MISSING = "RDSProxySecretMissing"  # noqa: S105
     PASSWORD_REJECTED = "PasswordRejected"  # noqa: S105
     LOGIN_NOT_PERMITTED = "LoginNotPermitted"
     HOST_REJECTED = "HostRejected"

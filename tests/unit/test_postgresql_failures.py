@@ -63,6 +63,8 @@ def test_data_exceptions_and_broken_constraints_blame_the_row(state: str) -> Non
         ("28000", 'PAM authentication failed for user "app"', True, Reason.IAM_AUTHENTICATION_FAILED),
         ("28000", "The IAM authentication failed for the role app.", True, Reason.IAM_AUTHENTICATION_FAILED),
         ("28000", 'PAM authentication failed for user "app"', False, Reason.PASSWORD_REJECTED),
+        ("28000", "This RDS proxy has no credentials for the role app.", True, Reason.RDS_PROXY_SECRET_MISSING),
+        ("28P01", "This RDS proxy has no credentials for the role app.", False, Reason.RDS_PROXY_SECRET_MISSING),
         ("28000", 'role "app" is not permitted to log in', True, Reason.LOGIN_NOT_PERMITTED),
         ("28000", 'role "app" does not exist', True, Reason.LOGIN_NOT_PERMITTED),
         ("28000", 'no pg_hba.conf entry for host "10.0.0.1", user "app"', True, Reason.HOST_REJECTED),

@@ -89,6 +89,9 @@ _LOGIN_TEXTS = (
 )
 """Parts of the texts of 28000, invalid authorization specification."""
 
+_PROXY_REFUSAL = "RDS proxy has no credentials for the role"
+"""RDS user guide, "Troubleshooting for RDS Proxy", which does not tell the SQLSTATE."""
+
 
 def explain(error: Exception, situation: Situation) -> DependencyError:
     """Any of `TRANSLATED` as an error of PostgreSQL; `ContentRefused` when a value of a row is blamed."""
@@ -137,9 +140,11 @@ def _answered(error: asyncpg.PostgresError, situation: Situation) -> DependencyE
 
 def _login(error: asyncpg.PostgresError, state: str, situation: Situation) -> DependencyError | None:
     """Refusals of a login and, once that is accepted, of the database: the latter belong to authorization."""
+    text = str(error.args[0])
+    if _PROXY_REFUSAL in text:
+        return _error(Reason.RDS_PROXY_SECRET_MISSING, situation, {"sqlstate": state})
     match state:
         case "28000":
-            text = str(error.args[0])
             reason = next((reason for part, reason in _LOGIN_TEXTS if part in text), Reason.LOGIN_NOT_PERMITTED)
             if reason is Reason.IAM_AUTHENTICATION_FAILED and not situation.iam:
                 # rds_iam wins over the password of a role

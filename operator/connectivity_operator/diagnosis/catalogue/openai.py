@@ -82,7 +82,8 @@ ENTRIES = (
     Entry(
         Reason.RATE_LIMITED, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
         "{host} limits the rate of requests (HTTP 429), and the quota is not used up.",
-        "Passes by itself, messages wait; if it lasts, lower maxMessagesPerMinute in the policy or raise the limit.",
+        "Passes by itself, messages wait; if it lasts, lower maxMessagesPerMinute in the policy or raise the limit "
+        "(https://platform.openai.com/settings/organization/limits).",
     ),
     Entry(
         Reason.INPUT_REJECTED, Rung.OPERATION, Kind.REFUSED, Healer.RESOURCE,

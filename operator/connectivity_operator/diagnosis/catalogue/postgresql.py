@@ -48,6 +48,15 @@ ENTRIES = (
         "--db-cluster-identifier <cluster>)",
     ),
     Entry(
+        Reason.RDS_PROXY_SECRET_MISSING, Rung.AUTHENTICATION, Kind.REFUSED, Healer.AWS,
+        "The RDS Proxy at {host} has no credentials for user {user}: it lists a Secret for each user that it lets in.",
+        "Make a Secret in Secrets Manager with username and password of {user}, let the proxy's role read it "
+        "(secretsmanager:GetSecretValue), and name it together with the present ones: aws rds modify-db-proxy "
+        "--db-proxy-name <proxy> --auth AuthScheme=SECRETS,IAMAuth=REQUIRED,SecretArn=<ARN of the Secret>  Or let the "
+        "proxy log in by IAM, which needs no Secret: aws rds modify-db-proxy --db-proxy-name <proxy> "
+        "--default-auth-scheme IAM_AUTH",
+    ),
+    Entry(
         Reason.PASSWORD_REJECTED, Rung.AUTHENTICATION, Kind.REFUSED, Healer.DEPLOYMENT,
         "The database does not accept the password of user {user}: it is wrong, or the user does not exist.",
         "Correct POSTGRES_PASSWORD, or use IAM: POSTGRESQL_USE_IAM_AUTH=true and GRANT rds_iam TO {user!q};",
