@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from connectivity_operator import duty, status, status_writer, supervisor
@@ -290,6 +291,7 @@ async def test_a_brewing_failure_is_a_warning_until_it_flips(world: World) -> No
 async def test_a_failure_is_logged_with_its_remedy(world: World) -> None:
     """Who reads the log alone learns what to do; what became right is no warning."""
     world.ladders[Service.KAFKA].failure = Failure(Reason.READ_DATA_DENIED, Rung.AUTHORIZATION, {"topic": "orders"})
+    structlog.reset_defaults()  # a command that another test ran may have set a level
     with capture_logs() as lines:
         async with alive(world, body()):
             await world.until(lambda: world.said("KafkaConnected") == "ReadDataDenied")
