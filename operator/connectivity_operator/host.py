@@ -14,12 +14,13 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from connectivity_operator import __version__, addresses, models, status
+from connectivity_operator import __version__, addresses, models, status, uninstall
 from connectivity_operator.app import Engine, engine, kubernetes_api, shared_pipelines
 from connectivity_operator.diagnosis import catalogue
 from connectivity_operator.diagnosis.ladder import Climb
 from connectivity_operator.diagnosis.sections import Target
 from connectivity_operator.duty import Order, RunningPipeline, Tools
+from connectivity_operator.errors import ConnectivityError
 from connectivity_operator.metrics import Metrics
 from connectivity_operator.pipeline.pace import Pace
 from connectivity_operator.policy import PolicyFile
@@ -58,6 +59,7 @@ class Operator:
         self._metrics = Metrics()
         self._stack = AsyncExitStack()
         self._tools: Tools | None = None
+        self._api: uninstall.Api | None = None
         self._seen: dict[str, _Seen] = {}
         self._supervisors: dict[str, Supervisor] = {}
         self._paces: WeakValueDictionary[str, Pace] = WeakValueDictionary()
@@ -74,7 +76,7 @@ class Operator:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="lookup"))
         self._log.info("service started", action="start", status="ok", version=__version__, settings=settings.visible())
         shared = await self._stack.enter_async_context(engine(settings, self._probed))
-        api = await self._stack.enter_async_context(kubernetes_api(settings))
+        self._api = api = await self._stack.enter_async_context(kubernetes_api(settings))
         pipelines = shared_pipelines(shared)
 
         def new_pipeline(order: Order, before: status.Status, changed: Any) -> RunningPipeline:
@@ -145,6 +147,17 @@ class Operator:
         ref = ref_of(body)
         self._seen.pop(ref.uid, None)
         self._metrics.forget(ref)
+
+    async def release_all(self) -> None:
+        """The CRD is being deleted, and with it every object; without this it would wait for us for ever."""
+        assert self._api is not None  # noqa: S101 (kopf watches after the start-up handler)
+        for seen in list(self._seen.values()):
+            self.resource_gone(seen.body)
+        self._log.warning("the CRD is being deleted, its resources are released", action="release", status="ok")
+        try:
+            await uninstall.release_deleted(self._api, self._settings)
+        except ConnectivityError as error:  # the next event of the CRD tries again
+            self._log.warning("resources not released", action="release", status="failed", detail=str(error))
 
     def healthy(self) -> Mapping[str, str]:
         """Fails when a supervisor is stuck or an object has none; never because a dependency is down."""

@@ -12,6 +12,8 @@ GROUP = "connectivity.hyperoptic.com"
 VERSION = "v1alpha1"
 PLURAL = "connectivitytests"
 KIND = "ConnectivityTest"
+CRD = f"{PLURAL}.{GROUP}"
+"""Name of the CustomResourceDefinition."""
 
 FINALIZER = f"{GROUP}/finalizer"
 """On every resource while an operator looks after it; `kubectl delete` waits for the operator to remove it."""

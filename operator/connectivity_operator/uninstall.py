@@ -12,7 +12,8 @@ from connectivity_operator.resource import FINALIZER
 from connectivity_operator.settings import Settings
 
 EVERY = 1.0
-"""Seconds between two looks at the Pods."""
+"""Seconds between two looks at the Pods, or at the resources."""
+QUIET = 10.0
 
 
 class Api(Protocol):
@@ -46,10 +47,26 @@ async def pods_gone(api: Api, namespace: str, label_selector: str, limit: float)
 
 async def release(api: Api, settings: Settings) -> list[str]:
     """Release what this operator watched, unless another operator looks after it now; their names."""
+    return await _release(api, settings, lambda body: True)
+
+
+async def release_deleted(api: Api, settings: Settings) -> None:
+    """Release what is being deleted, until nothing more has come for `QUIET` seconds.
+
+    A CRD that is deleted marks its resources a moment after itself, one by one.
+    """
+    until = time.monotonic() + QUIET
+    while time.monotonic() < until:
+        if await _release(api, settings, lambda body: "deletionTimestamp" in body["metadata"]):
+            until = time.monotonic() + QUIET
+        await asyncio.sleep(EVERY)
+
+
+async def _release(api: Api, settings: Settings, wanted: Callable[[Mapping[str, Any]], bool]) -> list[str]:
     us = f"{settings.operator_namespace}/{settings.operator_name}"
     return await api.release_finalizers(
         FINALIZER,
         settings.watch_namespaces,
         label_selector=settings.watch_label_selector,
-        ours=lambda body: status.other_operator(body, us) is None,
+        ours=lambda body: wanted(body) and status.other_operator(body, us) is None,
     )

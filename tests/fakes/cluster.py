@@ -31,7 +31,8 @@ class Cluster:
         released = []
         for found in self.resources:
             metadata = found["metadata"]
-            if (not namespaces or metadata["namespace"] in namespaces) and ours(found):
+            watched = not namespaces or metadata["namespace"] in namespaces
+            if watched and finalizer in metadata["finalizers"] and ours(found):
                 metadata["finalizers"].remove(finalizer)
                 released.append(f"{metadata['namespace']}/{metadata['name']}")
         return released

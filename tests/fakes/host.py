@@ -58,6 +58,9 @@ class FakeHost:
     def resource_gone(self, body: Mapping[str, Any]) -> None:
         self.gone.append(body["metadata"]["name"])
 
+    async def release_all(self) -> None:
+        self.calls.append(f"release all with {len(self.running)} running")
+
     def healthy(self) -> Mapping[str, str]:
         if self.unhealthy:
             raise self.unhealthy

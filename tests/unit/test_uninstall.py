@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -43,6 +44,20 @@ async def test_only_what_was_watched_is_released() -> None:
     cluster = Cluster([resource("watched"), resource("other")])
     settings = SETTINGS.model_copy(update={"watch_namespaces": ("watched",)})
     assert await uninstall.release(cluster, settings) == ["watched/r"]
+
+
+async def test_resources_of_a_deleted_crd_are_released_as_they_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server marks them one by one; what is not in deletion (the CRD is there again) is left alone."""
+    monkeypatch.setattr(uninstall, "EVERY", 0.01)
+    monkeypatch.setattr(uninstall, "QUIET", 0.3)
+    cluster = Cluster([resource("first"), resource("second"), resource("new")])
+    first, second, new = (found["metadata"] for found in cluster.resources)
+    first["deletionTimestamp"] = "2026-11-24T21:00:00Z"
+    work = asyncio.create_task(uninstall.release_deleted(cluster, SETTINGS))
+    await asyncio.sleep(0.05)
+    second["deletionTimestamp"] = "2026-11-24T21:00:01Z"
+    await work
+    assert [FINALIZER in one["finalizers"] for one in (first, second, new)] == [False, False, True]
 
 
 async def test_it_waits_for_the_pods_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,5 +28,8 @@ class Host(Protocol):
     def resource_gone(self, body: Mapping[str, Any]) -> None:
         """An object is no longer there (or no longer ours: another label)."""
 
+    async def release_all(self) -> None:
+        """Let every object in deletion go: its kind is being deleted, and no supervisor runs any more."""
+
     def healthy(self) -> Mapping[str, str]:
         """Facts for the answer of the liveness probe; raises when the process should be restarted."""

@@ -9,7 +9,7 @@ import kopf
 from connectivity_operator.handlers import login
 from connectivity_operator.handlers.host import Host
 from connectivity_operator.handlers.supervision import Crowd, Supervision
-from connectivity_operator.resource import GROUP, PLURAL, VERSION
+from connectivity_operator.resource import CRD, GROUP, PLURAL, VERSION
 
 CANCELLATION_BACKOFF = 10.0
 """Seconds that a supervisor has to put down its work once it is asked to stop; then it is cancelled."""
@@ -20,8 +20,14 @@ It has to be set for another reason, too: without it kopf closes what is shared 
 """
 
 
-def build_registry(host: Host) -> kopf.OperatorRegistry:
-    """Everything that kopf calls. All of it is async: kopf runs sync handlers in threads."""
+CRDS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+
+
+def build_registry(host: Host, *, watch_crd: bool) -> kopf.OperatorRegistry:
+    """Everything that kopf calls. All of it is async: kopf runs sync handlers in threads.
+
+    ``watch_crd``: whether there is the right to, and kopf watches it, too.
+    """
     registry = kopf.OperatorRegistry()
     supervision, crowd = Supervision(host), Crowd()
     at_once = kopf.ErrorsMode.PERMANENT  # by default a failure is tried again every minute, for ever
@@ -45,6 +51,14 @@ def build_registry(host: Host) -> kopf.OperatorRegistry:
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="resource")
     async def resource(event: Any, **_: Any) -> None:
         supervision.seen(event["type"], event["object"])
+
+    if watch_crd:
+
+        @kopf.on.event(*CRDS, registry=registry, id="crd")
+        async def crd(event: Any, **_: Any) -> None:
+            metadata = event["object"]["metadata"]
+            if metadata["name"] == CRD and event["type"] != "DELETED" and "deletionTimestamp" in metadata:
+                await supervision.dissolve()
 
     @kopf.daemon(
         GROUP, VERSION, PLURAL, registry=registry, id="supervisor", initial_delay=lambda **_: crowd.delay(),

@@ -9,8 +9,8 @@ import kopf
 
 from connectivity_operator import addresses
 from connectivity_operator.handlers.host import Host
-from connectivity_operator.handlers.registry import build_registry
-from connectivity_operator.resource import FINALIZER, GROUP, PLURAL, VERSION
+from connectivity_operator.handlers.registry import CRDS, build_registry
+from connectivity_operator.resource import CRD, FINALIZER, GROUP, PLURAL, VERSION
 from connectivity_operator.settings import Settings
 
 
@@ -25,7 +25,7 @@ async def operate(settings: Settings, host: Host, *, stop: asyncio.Event | None 
     os.environ["USER"] = os.environ.get("USER") or settings.operator_name
     try:
         await kopf.operator(
-            registry=build_registry(host),
+            registry=build_registry(host, watch_crd=not settings.watch_namespaces),
             settings=operator_settings(settings),
             clusterwide=not settings.watch_namespaces,
             namespaces=settings.watch_namespaces,
@@ -65,6 +65,7 @@ def operator_settings(settings: Settings) -> kopf.OperatorSettings:
         # No rights beyond the namespaces: listing CRDs or namespaces would be refused, each after a minute
         # of retries. A CRD that is installed later is noticed by the next start only.
         chosen.scanning.disabled = True
+    chosen.watching.field_selectors[CRDS] = f"metadata.name={CRD}"  # of hundreds in a cluster, ours
     if settings.watch_label_selector:
         chosen.watching.label_selectors[GROUP, VERSION, PLURAL] = settings.watch_label_selector
     return chosen

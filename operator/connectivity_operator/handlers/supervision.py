@@ -12,6 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -25,6 +26,9 @@ With its jitter less than what the liveness probe allows an object to be without
 provokes must not restart the operator of all.
 """
 
+DISSOLVED_WITHIN = 15.0
+"""Seconds that the supervisors have to put down their work when their kind is deleted."""
+
 CANCELLED_WITHIN = 4.0
 """Seconds that a cancelled supervisor has; less than what kopf gives the daemon (`CANCELLATION_TIMEOUT`)."""
 
@@ -35,6 +39,14 @@ class Stopped(Protocol):
     def wait(self) -> Awaitable[object]: ...
 
 
+@dataclass(frozen=True, eq=False)
+class _Life:
+    """A daemon under way, and what ends it."""
+
+    stop: asyncio.Event
+    daemon: asyncio.Task[Any]
+
+
 class Supervision:
     """The supervisors of one process."""
 
@@ -42,7 +54,7 @@ class Supervision:
         """``pause`` turns a nominal delay (seconds) into the one that is slept; default: jitter of a third."""
         self._host = host
         self._pause = pause or (lambda delay: delay * random.uniform(0.67, 1.33))  # noqa: S311 (no secret)
-        self._stops: dict[str, asyncio.Event] = {}
+        self._lives: dict[str, _Life] = {}
 
     def seen(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """A watch event. ``kind`` is kopf's ``type``: None while listing, ADDED, MODIFIED or DELETED."""
@@ -51,15 +63,29 @@ class Supervision:
             return
         # kopf forgets the object at this moment without stopping its daemon, unless the finalizer made it
         # wait: it can be removed by hand, or the object can be deleted before kopf has put it there.
-        if stop := self._stops.get(body["metadata"]["uid"]):
-            stop.set()
+        if life := self._lives.get(body["metadata"]["uid"]):
+            life.stop.set()
         self._host.resource_gone(body)
+
+    async def dissolve(self) -> None:
+        """The kind itself is being deleted: end all daemons, and let their objects go.
+
+        kopf does not: of a CRD in deletion the API server says that its objects cannot be patched, so kopf stops
+        watching them, and the CRD would wait for their finalizers for ever.
+        """
+        lives = list(self._lives.values())
+        for life in lives:
+            life.stop.set()
+        if lives:
+            await asyncio.wait({life.daemon for life in lives}, timeout=DISSOLVED_WITHIN)
+        await self._host.release_all()
 
     async def live(self, body: Mapping[str, Any], stopped: Stopped) -> None:
         """The life of one daemon. ``body`` may be a live view: it is read anew at each (re)start."""
         uid = body["metadata"]["uid"]
-        stop = asyncio.Event()
-        self._stops[uid] = stop
+        stop, daemon = asyncio.Event(), asyncio.current_task()
+        assert daemon is not None  # noqa: S101 (for mypy: kopf runs daemons as tasks)
+        life = self._lives[uid] = _Life(stop, daemon)
         follower = asyncio.create_task(_follow(stopped, stop))
         try:
             await self._supervise(body, stop)
@@ -68,8 +94,8 @@ class Supervision:
             await stop.wait()
         finally:
             follower.cancel()
-            if self._stops.get(uid) is stop:
-                del self._stops[uid]
+            if self._lives.get(uid) is life:
+                del self._lives[uid]
 
     async def _supervise(self, body: Mapping[str, Any], stop: asyncio.Event) -> None:
         delay = RETRY_FIRST

@@ -166,6 +166,17 @@ async def test_a_deletion_that_kopf_lets_pass_ends_the_daemon() -> None:
     assert world.host.gone == ["orders"]
 
 
+async def test_all_daemons_end_before_their_objects_are_let_go_when_the_kind_is_deleted() -> None:
+    """kopf does not see these deletions: it has stopped to watch."""
+    world = World(lambda host: setattr(host, "ending", 3.0))
+    await world.pass_time(1)
+    await world.supervision.dissolve()
+    assert world.daemon.done()
+    assert world.host.calls == ["run orders", "ended orders", "release all with 0 running"]
+    await world.supervision.dissolve()
+    assert world.host.calls[3:] == ["release all with 0 running"]
+
+
 async def test_a_deletion_ends_the_daemon_of_exactly_that_object() -> None:
     """An object of the same name is another one: uids count."""
     world = World()
