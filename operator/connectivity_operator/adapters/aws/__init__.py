@@ -3,7 +3,7 @@
 The only place that imports botocore, boto3 and the MSK signer.
 """
 
-from connectivity_operator.adapters.aws.identity import AwsIdentity, SharedCredentials
+from connectivity_operator.adapters.aws.identity import AwsIdentity
 from connectivity_operator.adapters.aws.tokens import Frozen
 
-__all__ = ["AwsIdentity", "Frozen", "SharedCredentials"]
+__all__ = ["AwsIdentity", "Frozen"]

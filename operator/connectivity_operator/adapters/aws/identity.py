@@ -64,20 +64,6 @@ class _Held:
         return isinstance(self.source, RefreshableCredentials) and bool(self.source.refresh_needed(seconds))
 
 
-class SharedCredentials:
-    """For libraries that sign by themselves (``AWS4Auth(refreshable_credentials=…)``): never calls STS.
-
-    Await `AwsIdentity.credentials` before a request; this hands out what that made sure of.
-    """
-
-    def __init__(self, current: Callable[[], Frozen]) -> None:
-        self._current = current
-
-    def get_frozen_credentials(self) -> Frozen:
-        """Raises `DependencyError` when there are none or they have expired."""
-        return self._current()
-
-
 class AwsIdentity:
     """Implements `ports.Identity`. ``ca_files`` are trusted beside the system's (`trust`)."""
 
@@ -93,7 +79,6 @@ class AwsIdentity:
         """(access key, client that signs by it)."""
         self._msk = ("", "", 0)
         """(access key, token made with it, its end in milliseconds since the epoch)."""
-        self.refreshable_credentials = SharedCredentials(self._current)
 
     async def ensure_credentials(self) -> str:
         await self._renew_if_due(wait=True)

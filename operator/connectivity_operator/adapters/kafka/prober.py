@@ -101,11 +101,6 @@ class Connection:
         self._connection = connection
         self._evidence = dict(evidence)
 
-    @property
-    def alive(self) -> bool:
-        """False once the peer or we have closed it."""
-        return bool(self._connection.connected())
-
     async def metadata(self, topics: Sequence[str]) -> ClusterMetadata:
         """Brokers of the cluster, and what it says of ``topics``. Creates none of them."""
         request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
