@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab import apart, installation, operating, operator_env, parts, paths, processes, runner
-from lab.progress import Lines, Silent
+from lab.progress import Display, Lines, Silent
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 """The name of this process among several that share the tests; None: it has them all."""
@@ -26,7 +26,13 @@ if WORKER:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> None:
+def display() -> Display:
+    """Shows what brings the lab up; workers would write over each other."""
+    return Silent() if WORKER else Lines(sys.stderr)
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest, display: Display) -> None:
     """The lab is up. It is brought up if it was not, and left up: the next run begins at once.
 
     LAB_PARTS (comma-separated) restricts it to some parts and what they need.
@@ -36,7 +42,6 @@ def lab(request: pytest.FixtureRequest) -> None:
     wanted = os.environ.get("LAB_PARTS")
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        display = Silent() if WORKER else Lines(sys.stderr)
         runner.up(parts.with_needs(wanted.split(",") if wanted else parts.BY_DEFAULT), display)
         if processes.find("kubernetes-apiserver"):
             installation.remove()

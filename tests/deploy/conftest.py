@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,16 +12,16 @@ from lab import installation, processes, runner
 from lab.kafka import admin as kafka
 from lab.opensearch import admin as opensearch
 from lab.operating import Resource
-from lab.progress import Lines
+from lab.progress import Display
 
 
 @pytest.fixture(scope="module")
-def image(lab: None, request: pytest.FixtureRequest) -> Iterator[str]:
+def image(lab: None, display: Display, request: pytest.FixtureRequest) -> Iterator[str]:
     """The node has this image; no release and no Pod is left when the module ends."""
     running = processes.find("node") is not None
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        image = installation.prepare(Lines(sys.stderr))
+        image = installation.prepare(display)
     installation.remove()
     yield image
     installation.remove()

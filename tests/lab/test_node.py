@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from lab import parts, processes, runner, world
 from lab.kubernetes import access
 from lab.node import cgroups, layout, operator_image
-from lab.progress import Lines
+from lab.progress import Display
 
 NAMESPACE = world.OPERATOR_NAMESPACE
 PORT = 18080
@@ -77,12 +76,12 @@ def logs(name: str) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def node(lab: None, request: pytest.FixtureRequest) -> Iterator[None]:
+def node(lab: None, display: Display, request: pytest.FixtureRequest) -> Iterator[None]:
     """A node with the operator's image, for these tests only."""
     running = processes.find("node") is not None
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        runner.up(parts.with_needs(["node"]), Lines(sys.stderr))
+        runner.up(parts.with_needs(["node"]), display)
         operator_image.load()
     yield
     if not running:
