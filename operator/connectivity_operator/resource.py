@@ -80,6 +80,11 @@ def parse_spec(spec: Mapping[str, Any]) -> ResourceSpec:
     )
 
 
+GROUPS = "connectivity-test.*"
+"""Every consumer group that the operator and `check` make. A group's name ends in its resource's uid, which a new
+resource of the same name has not, and `check` makes a new one every time: no policy that is narrower lasts."""
+
+
 def consumer_group(ref: ObjectRef) -> str:
     """The resource's own group, derived and never chosen: a chosen one could steal another's partitions."""
     return f"connectivity-test.{ref.namespace}.{ref.name}.{ref.uid[:8]}"

@@ -287,11 +287,11 @@ MISSING = [
     ),
     action(
         "kafka-cluster:DescribeGroup", "kafka", "DescribeGroupDenied", "authorization",
-        f"{KAFKA}:group/demo/{CLUSTER}/{GROUP}",
+        f"{KAFKA}:group/demo/{CLUSTER}/connectivity-test.*",
     ),
     action(
         "kafka-cluster:AlterGroup", "kafka", "AlterGroupDenied", "authorization",
-        f"{KAFKA}:group/demo/{CLUSTER}/{GROUP}",
+        f"{KAFKA}:group/demo/{CLUSTER}/connectivity-test.*",
     ),
     action(
         "rds-db:connect", "postgresql", "IAMAuthenticationFailed", "authentication",

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GROUPS = "connectivity-test.*"
-"""Every consumer group that the operator and `check` make. A group's name ends in its resource's uid, which a new
-resource of the same name has not, so nothing narrower lasts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Demand:

@@ -10,8 +10,9 @@ from typing import Any
 
 from connectivity_operator.diagnosis import rds
 from connectivity_operator.diagnosis.kafka import msk
-from connectivity_operator.permissions.demand import GROUPS, Demand
+from connectivity_operator.permissions.demand import Demand
 from connectivity_operator.permissions.principal import Principal, opensearch_name
+from connectivity_operator.resource import GROUPS
 from connectivity_operator.settings import Settings
 
 WHY = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from connectivity_operator.permissions.demand import GROUPS, Demand
+from connectivity_operator.permissions.demand import Demand
+from connectivity_operator.resource import GROUPS
 from connectivity_operator.settings import Settings
 
 PRINCIPAL = "User:ANONYMOUS"

@@ -42,7 +42,7 @@ EVIDENCE = {
     "topic_arn": "its ARN",
     "topic_partition": "number of a partition of it",
     "group": "consumer group",
-    "group_arn": "its ARN",
+    "group_arn": "ARN of all groups that the operator makes",
     "cluster_arn": "ARN of the MSK cluster",
     "codec": "compression of a batch",
     "index": "index",

@@ -22,6 +22,7 @@ from connectivity_operator.diagnosis.sections import Section, Target
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import ClusterMetadata, KafkaProber
 from connectivity_operator.reasons import Reason, Result, Rung, Service
+from connectivity_operator.resource import GROUPS
 from connectivity_operator.settings import Settings
 
 CONFIGURATION_LIMIT = 1.0
@@ -80,7 +81,7 @@ class KafkaLadder:
     def _group(self, group: str, *, join: bool, topics: frozenset[str]) -> Section:
         async def run() -> Climb:
             known = self._facts(self._caller)
-            known |= {"group": group, "group_arn": msk.group_arn(known["cluster_arn"], group)}
+            known |= {"group": group, "group_arn": msk.group_arn(known["cluster_arn"], GROUPS)}
             questions = GroupQuestions(self._brokers, group, join=join, topics=topics)
             return await climb(Service.KAFKA, questions.steps(), known=known)
 
