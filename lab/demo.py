@@ -1,11 +1,14 @@
 """The main job as a user does it: install the operator, apply a resource, send ten messages, see what came of them.
 
+Then a permission is taken away, named, and given back.
+
 Every step shows the command that a person would type. Everything is left running.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lab import installation, operator_env, paths, world
+from lab.faults import switches
 from lab.openai.embedding import Embedder
 from lab.openai.models import MODELS
 from lab.opensearch import admin as opensearch
@@ -44,6 +48,8 @@ QUESTIONS = {
     "A refund for footwear": 2,
 }
 """A question -> the message that is the right nearest neighbour."""
+
+FAULT = "kafka-readdata-denied"
 
 
 HELM = f"helm upgrade --install operator {installation.CHART} --dependency-update --wait -f …"
@@ -82,6 +88,9 @@ def run(*, process: bool = False) -> None:
 
     _step("ask the index", "k-NN search with the same embedding model")
     _ask(resource)
+
+    _step("take a permission away", f"python -m lab fault on {FAULT}")
+    _named(resource)
     _farewell(process=process)
 
 
@@ -138,6 +147,28 @@ def _ask(resource: Resource) -> None:
     click.echo(f"and each of the {len(MESSAGES)} messages is its own nearest neighbour")
 
 
+def _named(resource: Resource) -> None:
+    """The fault's name, and what to do about it; then it is mended, and seen to be."""
+    try:
+        switches.on([FAULT])
+        _check(resource, "ReadDataDenied")
+        path = "jsonpath={.status.services[?(@.name=='kafka')].remedy}"
+        _step("read what is missing", f'kubectl get ctest {NAME} -o "{path}"')
+        click.echo(kubectl("-n", NAMESPACE, "get", "ctest", NAME, "-o", path))
+    finally:
+        switches.off([FAULT])
+    _step("give it back", f"python -m lab fault off {FAULT}")
+    _check(resource, "Connected")
+
+
+def _check(resource: Resource, expected: str) -> None:
+    """Ask for a check at once, as after a change somewhere, instead of waiting for the next."""
+    mark = f"connectivity.hyperoptic.com/check-requested={secrets.token_hex(4)}"
+    kubectl("-n", NAMESPACE, "annotate", "ctest", NAME, "--overwrite", mark)
+    resource.until("KafkaConnected", expected)
+    _show("get", "connectivitytests")
+
+
 def _send_from_here() -> str:
     wrapped, environment = operator_env.command(
         [sys.executable, "-m", "connectivity_operator", "send", TOPIC, *MESSAGES]
@@ -178,7 +209,7 @@ def _farewell(*, process: bool) -> None:
         (f"{lab} kubectl {space} describe ctest {NAME}", "the status with causes and remedies"),
         (f"{lab} {logs}", "what the operator does, step by step"),
         (f"{lab} {ladders}", "the ladders, once"),
-        (f"{lab} stop postgresql   (start …)", "take a dependency away and watch the columns"),
+        (f"{lab} fault list   (on NAME, off NAME)", "break something else and watch the columns"),
         ("make down", "stop everything"),
     ):
         click.echo(f"  {command}\n      {what}")
