@@ -16,6 +16,11 @@ from lab.kubernetes.identities import OPERATOR, Identity
 from lab.part import PartError
 
 OPENAI_KEY_FILE = OPERATOR.folder / "openai-api-key"
+TRUST_FOLDER = OPERATOR.folder / "trust"
+"""What the ConfigMap of certificates is in a Pod."""
+
+CA_FILES = {"EXTRA_CA_FILE": ("extra.pem", "ca"), "POSTGRES_CA_FILE": ("rds.pem", "rds-ca")}
+"""Variable -> its file in there, and the authority whose certificate it holds."""
 
 OPERATOR_COMMAND = (sys.executable, "-m", "connectivity_operator", "run")
 OPERATOR_PROCESS = "operator"
@@ -32,6 +37,9 @@ def environment(identity: Identity = OPERATOR) -> dict[str, str]:
     identities.ensure(identity)
     if not OPENAI_KEY_FILE.exists() and not OPENAI_KEY_FILE.is_symlink():
         write_openai_key()
+    for variable in CA_FILES:
+        if not ca_file(variable).is_symlink():
+            write_ca_file(variable)
     return switched_on.applied_to({**_identity(identity), **endpoints()})
 
 
@@ -39,6 +47,25 @@ def write_openai_key() -> None:
     """The API key as the Secret has it, whatever a fault has left in its place."""
     OPENAI_KEY_FILE.unlink(missing_ok=True)
     access.write_private(OPENAI_KEY_FILE, openai.API_KEY)
+
+
+def ca_file(variable: str) -> Path:
+    """The file that a variable names."""
+    return TRUST_FOLDER / CA_FILES[variable][0]
+
+
+def write_ca_file(variable: str) -> None:
+    """The certificate as the ConfigMap has it, whatever a fault has left in its place."""
+    file = ca_file(variable)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.symlink_to(certificates.authority_file(CA_FILES[variable][1]))
+
+
+def lose_ca_file(variable: str) -> None:
+    """What a ConfigMap's file is after the ConfigMap was deleted: a link to nothing."""
+    ca_file(variable).unlink(missing_ok=True)
+    ca_file(variable).symlink_to("..data/absent")
 
 
 def command(
@@ -84,7 +111,7 @@ def endpoints() -> dict[str, str]:
         "POSTGRES_DB": world.DB_NAME,
         "POSTGRES_USER": world.DB_USER,
         "POSTGRESQL_USE_IAM_AUTH": "true",
-        "POSTGRES_CA_FILE": str(certificates.authority_file("rds-ca")),
+        "POSTGRES_CA_FILE": str(ca_file("POSTGRES_CA_FILE")),
         "POSTGRES_RESOURCE_ID": world.DB_RESOURCE_ID,
         "OPENSEARCH_ENDPOINT": f"https://{world.OPENSEARCH[0]}",
         "OPENSEARCH_USE_IAM_AUTH": "true",
@@ -92,7 +119,7 @@ def endpoints() -> dict[str, str]:
         "OPENSEARCH_COLLECTION_NAME": world.COLLECTION_NAME,
         "OPENAI_API_KEY_FILE": str(OPENAI_KEY_FILE),
         "OPENAI_EMBEDDING_MODEL": "text-embedding-3-small",
-        "EXTRA_CA_FILE": str(certificates.authority_file()),
+        "EXTRA_CA_FILE": str(ca_file("EXTRA_CA_FILE")),
         "OPERATOR_NAMESPACE": world.OPERATOR_NAMESPACE,
         "LOG_FORMAT": "json",
     }

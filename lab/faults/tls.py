@@ -14,6 +14,7 @@ from lab.faults import impostor, packets
 from lab.faults.fault import Fault
 from lab.faults.network import ADDRESSES
 from lab.faults.server_certificates import Flaw, restore, spoil
+from lab.operator_env import lose_ca_file, write_ca_file
 from lab.waiting import until_listening
 
 SERVICES = ("kafka", "postgresql", "opensearch", "openai", "sts")
@@ -52,6 +53,11 @@ def _impostor(service: str, what: str, kind: str, summary: str) -> Fault:
     return Fault(name, summary, on, partial(packets.clear, name))
 
 
+def _ca_file(name: str, variable: str) -> Fault:
+    summary = f"delete the ConfigMap with the file that {variable} names"
+    return Fault(f"tls-{name}", summary, partial(lose_ca_file, variable), partial(write_ca_file, variable))
+
+
 def _plain(service: str, ports: dict[int, int]) -> Fault:
     """Every connection to a port arrives at another port of the same server, which speaks no TLS."""
     name = f"tls-{service}-plain"
@@ -68,6 +74,8 @@ _SILENT = "put a server in its place that accepts connections and says nothing"
 
 FAULTS = (
     *_certificates(),
+    _ca_file("postgresql-ca-file-missing", "POSTGRES_CA_FILE"),
+    _ca_file("extra-ca-file-missing", "EXTRA_CA_FILE"),
     Fault(
         "tls-postgresql-refused",
         "swap the server's key for one of a kind (secp256k1) that clients do not offer",

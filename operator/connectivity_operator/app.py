@@ -82,6 +82,7 @@ class Engine:
     rows: RowLog
     _access: Access
     _prober: Prober
+    _trusted: ssl.SSLContext
 
     def describe(self, service: Service, failure: Failure) -> Explanation:
         """A failure in words, with a runbook link when the operator has one."""
@@ -89,8 +90,11 @@ class Engine:
 
     def describe_error(self, error: DependencyError) -> Explanation:
         """The same for an error outside any ladder."""
-        entry = catalogue.CATALOGUE[error.service, error.reason]
-        return self.describe(error.service, Failure(error.reason, error.rung or entry.rung, error.evidence))
+        reason, evidence = error.reason, error.evidence
+        if reason is Reason.CERTIFICATE_UNTRUSTED and (unusable := trust.unusable(self._trusted)):
+            reason, evidence = Reason.CA_FILE_UNUSABLE, {**evidence, **unusable}
+        entry = catalogue.CATALOGUE[error.service, reason]
+        return self.describe(error.service, Failure(reason, error.rung or entry.rung, evidence))
 
     def source(self, group: str, client_id: str) -> MessageSource:
         """A new, unstarted member of a consumer group."""
@@ -169,6 +173,7 @@ async def engine(settings: Settings, probed: Callable[[Climb], None] = lambda cl
             rows or _unconfigured(Service.POSTGRESQL, "POSTGRES_HOST"),
             access,
             prober,
+            context,
         )
 
 

@@ -1,4 +1,4 @@
-"""How values of environment variables are written: addresses, URLs, names, files.
+"""How values of environment variables are written: addresses, URLs, names.
 
 Each function takes the text of one variable and gives the value, or raises `ValueError` with a text for the
 person who deploys the operator: what is wrong and what to write instead. A user and password in a URL are
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import ssl
 from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -144,17 +142,6 @@ def label_selector(value: str) -> str:
         if not _SELECTOR.fullmatch(requirement):
             raise ValueError(f"{requirement!r} is no label selector; write it as for `kubectl -l`: team=search")
     return value
-
-
-def certificates(path: Path) -> Path:
-    """A readable file of CA certificates in PEM."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except ssl.SSLError as error:
-        raise ValueError(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)") from error
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); mount the file or correct the path") from error
-    return path
 
 
 def matching(value: str, pattern: str, *, what: str, example: str) -> str:

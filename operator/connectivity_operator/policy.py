@@ -72,10 +72,14 @@ class _File(_Schema):
 class Policy:
     """Decides whether a namespace may have what a spec asks for."""
 
-    def __init__(self, rules: Sequence[Rule], *, source: str | None) -> None:
-        """``source``: where to change the rules, for texts; None: there are none, nothing is restricted."""
+    def __init__(self, rules: Sequence[Rule], *, source: str | None, missing: bool = False) -> None:
+        """``source``: where to change the rules, for texts; None: there are none, nothing is restricted.
+
+        ``missing``: there should be rules, but nobody has them.
+        """
         self.rules = tuple(rules)
         self.source = source
+        self._missing = missing
 
     @classmethod
     def unrestricted(cls) -> Self:
@@ -84,9 +88,14 @@ class Policy:
         return cls([Rule.model_validate({**everything, "allowEarliest": True})], source=None)
 
     @classmethod
-    def load(cls, path: Path, own_namespace: str) -> Self:
-        """Read a policy file. Raises `PolicyError` that names the place and the fix."""
-        return cls.parse(_text(path), path, own_namespace)
+    def missing(cls, path: Path, own_namespace: str) -> Self:
+        """While there is no policy file: nothing is allowed. Not restricting anything would be the worst answer."""
+        return cls([], source=_source(path, own_namespace), missing=True)
+
+    @classmethod
+    def load(cls, path: Path | None, own_namespace: str) -> Self:
+        """Read a policy file, if there is to be one. Raises `PolicyError` that names the place and the fix."""
+        return cls.parse(_there(_text(path), path), path, own_namespace) if path else cls.unrestricted()
 
     @classmethod
     def parse(cls, text: str, path: Path, own_namespace: str) -> Self:
@@ -107,7 +116,7 @@ class Policy:
             rule.model_copy(update={"namespaces": tuple(own_namespace if n == OWN else n for n in rule.namespaces)})
             for rule in content.rules
         ]
-        return cls(rules, source=f"{path} (a ConfigMap of the operator in namespace {own_namespace})")
+        return cls(rules, source=_source(path, own_namespace))
 
     def rule(self, namespace: str) -> tuple[int, Rule] | None:
         """The rule that applies to a namespace, with its number (from 1); None: no rule does."""
@@ -118,6 +127,11 @@ class Policy:
 
     def check(self, namespace: str, spec: Asked) -> None:
         """Raise `NotAllowed` with every field that is refused, the rule behind it and where to change it."""
+        if self._missing:
+            raise NotAllowed(
+                f"There is no policy, so nothing is allowed: {self.source} is missing. "
+                "Make it again (helm upgrade); it is read without a restart."
+            )
         found = self.rule(namespace)
         if found is None:
             raise NotAllowed(
@@ -147,40 +161,69 @@ class PolicyFile:
     """The policy in force, read again when its file changes."""
 
     def __init__(self, path: Path | None, own_namespace: str) -> None:
-        """Raises `PolicyError` when the file cannot be used; without a file nothing is restricted."""
+        """Without a ``path`` nothing is restricted; while there is no file, nothing is allowed.
+
+        Raises `PolicyError` for a file that cannot be used.
+        """
         self._path = path
         self._own_namespace = own_namespace
-        self._seen = _text(path) if path else ""
-        self.current = Policy.parse(self._seen, path, own_namespace) if path else Policy.unrestricted()
+        self._seen = _text(path) if path else None
+        self._problem = ""
+        """What was wrong with the file when it was last looked at; told once."""
+        if path and self._seen is None:
+            self.current = Policy.missing(path, own_namespace)
+            self._log().error("there is no policy file, nothing is allowed until there is one", status="failed")
+        else:
+            self.current = Policy.load(path, own_namespace)
 
     def refresh(self) -> bool:
         """Read the file again; True when another policy is in force now.
 
-        A file that has become unreadable or invalid changes nothing: the last good policy stays, and an
+        A file that has gone or become unreadable or invalid changes nothing: the last good policy stays, and an
         error is logged.
         """
         if self._path is None:
             return False
-        log = structlog.get_logger().bind(service="operator", action="read policy", path=str(self._path))
         try:
             text = _text(self._path)
             if text == self._seen:
                 return False
             self._seen = text
-            self.current = Policy.parse(text, self._path, self._own_namespace)
+            self.current = Policy.parse(_there(text, self._path), self._path, self._own_namespace)
         except PolicyError as error:
-            log.error("policy file is broken, the last good one stays", status="failed", detail=str(error))  # noqa: TRY400
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._log().error(
+                    "policy file is broken, the last good one stays", status="failed", detail=self._problem
+                )
             return False
-        log.info("policy read", status="ok", rules=len(self.current.rules))
+        self._problem = ""
+        self._log().info("policy read", status="ok", rules=len(self.current.rules))
         return True
 
+    def _log(self) -> Any:
+        return structlog.get_logger().bind(service="operator", action="read policy", path=str(self._path))
 
-def _text(path: Path) -> str:
+
+def _source(path: Path, own_namespace: str) -> str:
+    return f"{path} (a ConfigMap of the operator in namespace {own_namespace})"
+
+
+def _text(path: Path) -> str | None:
+    """None: there is no such file."""
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
     except (OSError, UnicodeDecodeError) as error:
         detail = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise PolicyError(f"POLICY_FILE {path} cannot be read ({detail}); mount the file or correct it") from error
+
+
+def _there(text: str | None, path: Path) -> str:
+    if text is None:
+        raise PolicyError(f"POLICY_FILE {path} does not exist; mount the file or correct the path")
+    return text
 
 
 def _refused(rule: Rule, spec: Asked) -> list[str]:

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     CERTIFICATE_EXPIRED = "CertificateExpired"
     CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
     TLS_HANDSHAKE_FAILED = "TLSHandshakeFailed"
+    CA_FILE_UNUSABLE = "CAFileUnusable"
 
     # identity
     NO_CREDENTIALS = "NoCredentials"

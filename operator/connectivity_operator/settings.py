@@ -49,7 +49,6 @@ BaseURL = Annotated[str, _read(formats.base_url)]
 Name = Annotated[str, _read(formats.kubernetes_name)]
 Port = Annotated[int, _read(str), Field(ge=1, le=65535)]
 File = Annotated[Path, _read(Path)]
-CertificateFile = Annotated[Path, _read(lambda value: formats.certificates(Path(value)))]
 Flag = Annotated[bool, _read(str)]
 Region = Annotated[str, _matching(REGION, "an AWS region", "eu-west-2")]
 Model = Annotated[str, _matching(MODEL, "a model's name", "text-embedding-3-small")]
@@ -84,8 +83,8 @@ class Settings(BaseSettings):
     postgresql_use_iam_auth: Flag = True
     """True: an RDS IAM token is the password; False: ``postgres_password`` is."""
     postgres_password: SecretStr | None = None
-    postgres_ca_file: CertificateFile | None = None
-    """The RDS bundle: RDS certificates are signed by Amazon's private CAs."""
+    postgres_ca_file: File | None = None
+    """The RDS bundle: RDS certificates are signed by Amazon's private CAs. May appear after the start."""
     postgres_resource_id: ResourceId | None = None
     """Of the instance, the Aurora cluster or the RDS proxy."""
 
@@ -105,8 +104,8 @@ class Settings(BaseSettings):
 
     # AWS and the network
     aws_region: Region | None = None
-    extra_ca_file: CertificateFile | None = None
-    """Trusted beside the system's certificates, for every TLS connection."""
+    extra_ca_file: File | None = None
+    """Trusted beside the system's certificates, for every TLS connection. May appear after the start."""
     https_proxy: Annotated[str, _read(formats.proxy)] | None = Field(default=None, repr=False)
     """``http://[user:password@]host:port``: may hold a password, never shown whole."""
     no_proxy: Text | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from connectivity_operator import status
@@ -45,8 +46,18 @@ async def pods_gone(api: Api, namespace: str, label_selector: str, limit: float)
     return left
 
 
-async def release(api: Api, settings: Settings) -> list[str]:
-    """Release what this operator watched, unless another operator looks after it now; their names."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the resources that carried the finalizer."""
+
+    released: Sequence[str]
+    """``namespace/name`` of each."""
+    kept: Mapping[str, Sequence[str]]
+    """Other operators (``namespace/name``) -> what they look after now."""
+
+
+async def release(api: Api, settings: Settings) -> Outcome:
+    """Release what this operator watched, unless another operator looks after it now."""
     return await _release(api, settings, lambda body: True)
 
 
@@ -57,16 +68,28 @@ async def release_deleted(api: Api, settings: Settings) -> None:
     """
     until = time.monotonic() + QUIET
     while time.monotonic() < until:
-        if await _release(api, settings, lambda body: "deletionTimestamp" in body["metadata"]):
+        if (await _release(api, settings, lambda body: "deletionTimestamp" in body["metadata"])).released:
             until = time.monotonic() + QUIET
         await asyncio.sleep(EVERY)
 
 
-async def _release(api: Api, settings: Settings, wanted: Callable[[Mapping[str, Any]], bool]) -> list[str]:
-    us = f"{settings.operator_namespace}/{settings.operator_name}"
-    return await api.release_finalizers(
-        FINALIZER,
-        settings.watch_namespaces,
-        label_selector=settings.watch_label_selector,
-        ours=lambda body: wanted(body) and status.other_operator(body, us) is None,
+async def _release(api: Api, settings: Settings, wanted: Callable[[Mapping[str, Any]], bool]) -> Outcome:
+    kept: dict[str, list[str]] = {}
+
+    def ours(body: Mapping[str, Any]) -> bool:
+        if not wanted(body):
+            return False
+        other = status.other_operator(body, name_of(settings))
+        if other:
+            kept.setdefault(other, []).append(f"{body['metadata']['namespace']}/{body['metadata']['name']}")
+        return other is None
+
+    released = await api.release_finalizers(
+        FINALIZER, settings.watch_namespaces, label_selector=settings.watch_label_selector, ours=ours
     )
+    return Outcome(released, kept)
+
+
+def name_of(settings: Settings) -> str:
+    """How this operator signs a status."""
+    return f"{settings.operator_namespace}/{settings.operator_name}"

@@ -168,6 +168,11 @@ def test_the_pod_starts_without_the_openai_key(release: Rendered) -> None:
         assert [item["secretKey"] for item in found["spec"]["data"]] == [file.name]
 
 
+def test_the_pod_starts_without_the_configmap_of_the_policy(release: Rendered) -> None:
+    """Then nothing is allowed, and the refusal says why; a Pod that does not start would say it to nobody."""
+    assert _volume_of(release, Settings.load(release.environment()).policy_file)["configMap"]["optional"] is True
+
+
 def test_a_refusal_names_the_configmap_of_the_policy(release: Rendered) -> None:
     """The policy in the ConfigMap is valid, it is the one mounted, and a refusal says its name."""
     file = Settings.load(release.environment()).policy_file

@@ -23,7 +23,8 @@ PIPELINE_ONLY = {
 PROMISED = {
     "kafka openai opensearch postgresql": """NotConfigured InvalidConfiguration NameNotResolved ResolverUnavailable
         ConnectionRefused ConnectionTimeout ConnectionReset NetworkUnreachable TLSNotSpoken CertificateUntrusted
-        CertificateNameMismatch CertificateExpired CertificateNotYetValid TLSHandshakeFailed CertificateExpiresSoon""",
+        CertificateNameMismatch CertificateExpired CertificateNotYetValid TLSHandshakeFailed CertificateExpiresSoon
+        CAFileUnusable""",
     "identity": """NoCredentials RoleNotConfigured InvalidRoleArn WebIdentityTokenMissing WebIdentityTokenInvalid
         WebIdentityTokenExpired TrustPolicyMismatch OIDCProviderMissing AudienceMismatch IdentityProviderUnreachable
         STSUnreachable PodIdentityUnavailable CredentialsExpired ClockSkew StaticCredentialsInUse NodeRoleInUse

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from connectivity_operator import trust
 from connectivity_operator.diagnosis import network
 from connectivity_operator.diagnosis.ladder import Climb, Step, climb
 from connectivity_operator.diagnosis.network import Route
@@ -212,6 +213,32 @@ async def test_a_certificate_of_another_authority_is_untrusted_and_its_issuer_is
     assert result.failure.evidence["issuer"] == "Test CA"
 
 
+async def test_an_untrusted_certificate_is_told_with_the_file_that_may_hold_its_authority(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is configured and cannot be used comes first; as soon as it can be, the rung passes."""
+    file = tmp_path / "extra.pem"
+    monkeypatch.setenv("EXTRA_CA_FILE", str(file))
+    result = await shaken(authority, trust.context(file))
+    assert failed(result) == (Rung.TLS, Reason.CA_FILE_UNUSABLE)
+    assert result.failure is not None
+    assert result.failure.evidence["variable"] == "EXTRA_CA_FILE"
+    assert result.failure.evidence["detail"] == f"{file} does not exist"
+    assert result.failure.evidence["untrusted"].endswith("(signed by Test CA)")
+    file.write_bytes(authority.file.read_bytes())
+    assert (await shaken(authority, trust.context(file))).warnings == ()
+
+
+async def test_a_file_that_is_missing_but_not_needed_is_a_warning(authority: Authority, tmp_path: Path) -> None:
+    """The connection stands; that less is trusted than was meant is worth knowing all the same."""
+    result = await shaken(authority, trust.context(authority.file, tmp_path / "absent.pem"))
+    assert result.passed
+    [warning] = result.warnings
+    assert (warning.reason, warning.rung) == (Reason.CA_FILE_UNUSABLE, Rung.TLS)
+    assert warning.evidence["detail"] == f"{tmp_path}/absent.pem does not exist"
+    assert "untrusted" not in warning.evidence
+
+
 async def test_a_certificate_for_another_name_lists_its_names(authority: Authority, trusting: ssl.SSLContext) -> None:
     """So that the right endpoint can be read from the message."""
     result = await shaken(authority, trusting, hosts=["demo.example", "*.demo.example"])
@@ -294,6 +321,18 @@ async def test_a_proxy_may_itself_be_spoken_to_over_tls(authority: Authority, tr
         proxy = Proxy("localhost", proxy_port, context=trusting)
         result = await climbed(*network.steps(route(port, proxy=proxy), trusting))
     assert result.failure is None
+
+
+async def test_an_untrusted_proxy_is_told_with_the_file_that_may_hold_its_authority(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Proxies are what EXTRA_CA_FILE is mostly for."""
+    async with listening(http_proxy(), authority.server_context(["localhost"])) as proxy_port:
+        proxy = Proxy("localhost", proxy_port, context=trust.context(tmp_path / "absent.pem"))
+        result = await climbed(network.tcp_step(route(443, proxy=proxy)))
+    assert failed(result) == (Rung.TCP, Reason.PROXY_UNREACHABLE)
+    assert result.failure is not None
+    assert result.failure.evidence["detail"].endswith(f"cannot be used: {tmp_path}/absent.pem does not exist")
 
 
 @pytest.mark.parametrize(

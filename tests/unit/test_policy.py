@@ -140,9 +140,31 @@ def test_a_broken_file_is_refused_with_the_place(text: str, said: str) -> None:
 
 
 def test_an_unreadable_file_is_refused_at_the_start(tmp_path: Path) -> None:
-    """Not restricting anything because a mount is missing would be the worst answer."""
-    with pytest.raises(PolicyError, match=r"cannot be read \(No such file or directory\)"):
-        PolicyFile(tmp_path / "policy.yaml", "connectivity")
+    """A directory in its place, for example."""
+    with pytest.raises(PolicyError, match=r"cannot be read \(Is a directory\)"):
+        PolicyFile(tmp_path, "connectivity")
+
+
+def test_while_there_is_no_file_nothing_is_allowed(tmp_path: Path) -> None:
+    """The Pod starts without its ConfigMap; the refusal names what is missing, and the file counts once it is there."""
+    path = tmp_path / "connectivity-operator-policy/policy.yaml"
+    file = PolicyFile(path, "connectivity")
+    for namespace in ("connectivity", "search"):
+        said = refusal(namespace, spec(), file.current)
+        assert f"{path} (a ConfigMap of the operator in namespace connectivity) is missing" in said
+    with capture_logs() as logged:
+        assert file.refresh() is False
+    assert logged == []
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    assert file.refresh() is True
+    file.current.check("search", spec())
+
+
+def test_who_asks_for_the_policy_alone_is_told_that_there_is_no_file(tmp_path: Path) -> None:
+    """`permissions` would otherwise print privileges for nothing."""
+    with pytest.raises(PolicyError, match="does not exist; mount the file or correct the path"):
+        Policy.load(tmp_path / "policy.yaml", "connectivity")
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -166,7 +188,7 @@ def test_a_file_that_breaks_later_changes_nothing(tmp_path: Path, broken: str | 
     good = file.current
     path.write_text(broken) if broken else path.unlink()
     with capture_logs() as logged:
-        assert file.refresh() is False
+        assert file.refresh() is file.refresh() is False  # the second time it is no news
     assert file.current is good
     assert [line["log_level"] for line in logged] == ["error"]
     path.write_text(TEXT.replace("60", "61"))

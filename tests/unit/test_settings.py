@@ -101,8 +101,6 @@ def test_every_problem_is_reported_at_once() -> None:
         ("POSTGRES_PORT", "65536", "number up to 65535"),
         ("POSTGRES_PORT", "5432x", "not a whole number"),
         ("POSTGRESQL_USE_IAM_AUTH", "maybe", "write true or false"),
-        ("POSTGRES_CA_FILE", "/nonexistent/ca.pem", "cannot be read (No such file or directory)"),
-        ("POSTGRES_CA_FILE", __file__, "holds no certificate in PEM form"),
         ("POSTGRES_RESOURCE_ID", "demo", "is not a DbiResourceId"),
         ("OPENSEARCH_ENDPOINT", "x.eu-west-2.aoss.amazonaws.com", "does not begin with https://"),
         ("OPENSEARCH_ENDPOINT", "http://x.eu-west-2.aoss.amazonaws.com", "does not begin with https://"),
@@ -113,7 +111,6 @@ def test_every_problem_is_reported_at_once() -> None:
         ("OPENAI_EMBEDDING_MODEL", "a model", "is not a model's name"),
         ("AWS_REGION", "eu-west-2a", "is not an AWS region"),
         ("AWS_REGION", '"eu-west-2"', "has quotes around it"),
-        ("EXTRA_CA_FILE", "/nonexistent/ca.pem", "cannot be read"),
         ("HTTPS_PROXY", "socks5://proxy:1080", "HTTP proxies only"),
         ("WATCH_NAMESPACES", "team-*", "is a pattern; name each namespace"),
         ("WATCH_NAMESPACES", "Team", "is not a name in Kubernetes"),
@@ -143,10 +140,11 @@ def test_a_malformed_value_is_refused_with_the_fix(variable: str, value: str, sa
         ("OPENAI_EMBEDDING_MODEL", "BAAI/bge-m3:latest"),
         ("WATCH_LABEL_SELECTOR", "app.example/team in (a, b),tier!=x,!paused,enabled"),
         ("HTTPS_PROXY", "http://user:word@[2001:db8::1]:3128"),
+        ("EXTRA_CA_FILE", "/not/mounted/yet.pem"),
     ],
 )
 def test_unusual_but_right_values_are_accepted(variable: str, value: str) -> None:
-    """Other partitions, IPv6, plaintext brokers and other people's models are nothing malformed."""
+    """Other partitions, IPv6, plaintext brokers, other people's models and files that come later are not malformed."""
     assert getattr(Settings.load({variable: value}), variable.lower()) not in (None, ())
 
 
@@ -224,7 +222,6 @@ class TestEnvExample:
                 assert Settings.load({variable: value}) == Settings.load({}), variable
 
     def test_examples_are_valid(self) -> None:
-        """Uncommented, an example passes (files have to exist and are left out)."""
+        """Uncommented, an example passes."""
         for _, _, variable, value in self.entries():
-            if not variable.endswith("CA_FILE"):
-                Settings.load({variable: value})
+            Settings.load({variable: value})

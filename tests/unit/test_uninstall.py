@@ -13,6 +13,7 @@ from connectivity_operator import app, cli, status, uninstall
 from connectivity_operator.adapters.kubernetes_api import ApiServerError
 from connectivity_operator.resource import FINALIZER
 from connectivity_operator.settings import Settings
+from connectivity_operator.uninstall import Outcome
 from tests.fakes.cluster import Cluster
 
 US, THEM = "connectivity/operator", "elsewhere/operator"
@@ -30,20 +31,22 @@ def resource(namespace: str, signed: str | None = US, valid_for: float = 60) -> 
 async def test_what_another_operator_looks_after_is_left_to_it() -> None:
     """Two releases share the finalizer; a status that has not expired says whose resource it is."""
     cluster = Cluster([resource("ours"), resource("theirs", THEM), resource("new", None)])
-    assert await uninstall.release(cluster, SETTINGS) == ["ours/r", "new/r"]
+    outcome = await uninstall.release(cluster, SETTINGS)
+    assert outcome.released == ["ours/r", "new/r"]
+    assert outcome.kept == {THEM: ["theirs/r"]}
 
 
 async def test_a_status_that_has_expired_protects_nobody() -> None:
     """Its operator is gone too, and the resource would hang for ever."""
     cluster = Cluster([resource("left", THEM, valid_for=-1)])
-    assert await uninstall.release(cluster, SETTINGS) == ["left/r"]
+    assert await uninstall.release(cluster, SETTINGS) == Outcome(["left/r"], {})
 
 
 async def test_only_what_was_watched_is_released() -> None:
     """The rights of the hook go no further either."""
     cluster = Cluster([resource("watched"), resource("other")])
     settings = SETTINGS.model_copy(update={"watch_namespaces": ("watched",)})
-    assert await uninstall.release(cluster, settings) == ["watched/r"]
+    assert (await uninstall.release(cluster, settings)).released == ["watched/r"]
 
 
 async def test_resources_of_a_deleted_crd_are_released_as_they_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +105,24 @@ def test_the_command_prints_what_it_released(monkeypatch: pytest.MonkeyPatch) ->
     cluster = Connected([resource("ours")], looks_until_gone=1000)
     result = run(monkeypatch, cluster, "--after-pods", "app=operator", "--limit", "0")
     assert result.exit_code == 0
-    assert "released ours/r" in result.stdout
+    assert result.stdout == (
+        f"released ours/r\n1 resource of operator connectivity/operator released from the finalizer {FINALIZER}.\n"
+    )
     assert "operator-1" in result.stderr
+
+
+def test_a_wrong_name_is_told_by_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives another OPERATOR_NAME than the one that signed reads whose resources these are, and what to set."""
+    result = run(monkeypatch, Connected([resource("a"), resource("b")]), OPERATOR_NAME="typo")
+    assert result.exit_code == 0
+    *lines, last = result.stdout.splitlines()
+    assert lines == [
+        f"kept     a/r (looked after by {US})",
+        f"kept     b/r (looked after by {US})",
+        f"0 resources of operator connectivity/typo released from the finalizer {FINALIZER}.",
+    ]
+    assert last.startswith(f"2 resources kept it: their status is signed by operator {US} and still valid.")
+    assert last.endswith("OPERATOR_NAMESPACE=connectivity OPERATOR_NAME=operator")
 
 
 def test_the_command_fails_when_the_api_server_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,10 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from connectivity_operator import __version__, reports
-from connectivity_operator.cli import shell
 from connectivity_operator.diagnosis.engine import Diagnosis
 from connectivity_operator.diagnosis.ladder import limited
 from connectivity_operator.diagnosis.listening import listening
 from connectivity_operator.diagnosis.sections import Target
-from connectivity_operator.errors import SettingsError
 from connectivity_operator.reasons import Service
 from connectivity_operator.reports import Options, Report, live
 from connectivity_operator.reports.progress import Progress
@@ -39,10 +37,7 @@ class Checking:
 
     def run(self, tell: Callable[[Report], None]) -> int:
         """Climb, ``tell`` the report; the exit code."""
-        try:
-            return asyncio.run(self._run(tell))
-        except SettingsError as error:  # a file of certificates that cannot be used
-            raise shell.unusable(error) from error
+        return asyncio.run(self._run(tell))
 
     async def _run(self, tell: Callable[[Report], None]) -> int:
         with _signals() as interruption:

@@ -16,7 +16,7 @@ from connectivity_operator.cli import shell
 from connectivity_operator.cli.outputs import asked_for
 from connectivity_operator.errors import ConnectivityError, NotAllowed, PolicyError
 from connectivity_operator.permissions import Demand, Privileges
-from connectivity_operator.policy import PolicyFile
+from connectivity_operator.policy import Policy
 from connectivity_operator.reports import privileges as report
 from connectivity_operator.resource import KIND
 from connectivity_operator.resource_file import Named, ResourceFileError
@@ -135,7 +135,7 @@ class _Allowed:
 def _allowed(settings: Settings, resources: Iterable[Named]) -> _Allowed:
     """Without those that the policy refuses: whoever can create a resource must not choose what the role may do."""
     try:
-        policy = PolicyFile(settings.policy_file, settings.operator_namespace).current
+        policy = Policy.load(settings.policy_file, settings.operator_namespace)
     except PolicyError as error:
         raise shell.Refused(str(error)) from error
     kept, left_out = [], []

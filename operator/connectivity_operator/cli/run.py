@@ -6,7 +6,7 @@ import click
 
 from connectivity_operator import logs
 from connectivity_operator.cli import shell
-from connectivity_operator.errors import PolicyError, SettingsError
+from connectivity_operator.errors import PolicyError
 
 
 @click.command(short_help="Run the operator.")
@@ -22,6 +22,6 @@ def run() -> None:
         logs.hide(settings.postgres_password.get_secret_value())
     try:
         host = Operator(settings)
-    except (SettingsError, PolicyError) as error:
+    except PolicyError as error:
         raise shell.Refused(str(error)) from error
     run_handlers(settings, host)

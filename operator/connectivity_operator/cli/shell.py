@@ -52,19 +52,14 @@ def settings() -> Settings:
     try:
         return Settings.load()
     except SettingsError as error:
-        raise unusable(error) from error
+        lines = "\n".join(f"  {name}: {problem}" for name, problem in error.problems)
+        raise Refused(f"the environment is not usable:\n{lines}") from error
 
 
 def check_name(option: str, kind: Literal["topic", "index", "model"], name: str) -> None:
     """Refuse what no resource could name: a remedy for it would be nonsense to paste."""
     if problem := resource_file.refusal(kind, name):
         raise Refused(f"{option}: {problem}")
-
-
-def unusable(error: SettingsError) -> Refused:
-    """A problem of the environment as the end of a command."""
-    lines = "\n".join(f"  {name}: {problem}" for name, problem in error.problems)
-    return Refused(f"the environment is not usable:\n{lines}")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

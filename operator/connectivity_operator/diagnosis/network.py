@@ -15,11 +15,12 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from connectivity_operator import trust
 from connectivity_operator.diagnosis import certificate
 from connectivity_operator.diagnosis.ladder import Notes, Step
 from connectivity_operator.diagnosis.proxy import Proxy, tunnel
@@ -70,6 +71,12 @@ class Route:
     def not_secured(self, reason: Reason, detail: str) -> DependencyError:
         """TLS with the server failed."""
         return DependencyError(self.service, reason, evidence={**self.evidence(), "detail": detail})
+
+    def not_trusted(self, unusable: Mapping[str, str], issuer: str | None) -> DependencyError:
+        """The server's certificate is not trusted, and files that may hold who signed it cannot be used."""
+        signed = f" (signed by {issuer})" if issuer else ""
+        evidence = {**self.evidence(), **unusable, "untrusted": f"{self.host}:{self.port}{signed}"}
+        return DependencyError(self.service, Reason.CA_FILE_UNUSABLE, evidence=evidence)
 
 
 _UNREACHABLE = {
@@ -212,10 +219,17 @@ async def _through(route: Route, proxy: Proxy, stream: Stream) -> None:
         await tunnel(route.service, proxy, reader, writer, host=route.host, port=route.port)
     except OSError as error:
         writer.transport.abort()
-        raise route.unreachable(Reason.CONNECTION_RESET, detail="TLS with it failed") from error
+        raise route.unreachable(Reason.CONNECTION_RESET, detail=_tls_with_proxy(proxy, error)) from error
     except BaseException:
         writer.transport.abort()
         raise
+
+
+def _tls_with_proxy(proxy: Proxy, error: OSError) -> str:
+    unusable = trust.unusable(proxy.context)
+    if isinstance(error, ssl.SSLCertVerificationError) and unusable:
+        return f"its certificate is not trusted, and {unusable['variable']} cannot be used: {unusable['detail']}"
+    return "TLS with it failed"
 
 
 def _refusal(route: Route, address: str, error: OSError) -> DependencyError:
@@ -261,6 +275,8 @@ async def handshake(
         if refused:
             notes.add(**refused.evidence())
         reason = _VERIFICATION.get(error.verify_code, Reason.CERTIFICATE_UNTRUSTED)
+        if reason is Reason.CERTIFICATE_UNTRUSTED and (unusable := trust.unusable(context)):
+            raise route.not_trusted(unusable, notes.evidence.get("issuer")) from error
         raise route.not_secured(reason, error.verify_message) from error
     except ssl.SSLError as error:
         reason = Reason.TLS_NOT_SPOKEN if error.reason in _NOT_TLS else Reason.TLS_HANDSHAKE_FAILED
@@ -273,6 +289,8 @@ async def handshake(
         notes.add(**described.evidence())
         if described.not_after - datetime.now(UTC) < EXPIRES_SOON:
             notes.warn(Reason.CERTIFICATE_EXPIRES_SOON)
+    if unusable := trust.unusable(context):
+        notes.warn(Reason.CA_FILE_UNUSABLE, **unusable)
 
 
 async def _presented(

@@ -21,6 +21,7 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tokens come from the API server; here none is asked."""
     monkeypatch.setattr(identities, "ensure", lambda _: None)
     monkeypatch.setattr(operator_env, "OPENAI_KEY_FILE", tmp_path / "key")
+    monkeypatch.setattr(operator_env, "TRUST_FOLDER", tmp_path / "trust")
     monkeypatch.setattr(paths, "CERTIFICATES", tmp_path)
     monkeypatch.setattr(dns, "RESOLV_CONF", tmp_path / "resolv.conf")
     dns.RESOLV_CONF.touch()

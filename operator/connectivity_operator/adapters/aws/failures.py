@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,6 +83,8 @@ class Situation:
     """`web_identity.evidence` and the ``region``."""
     skew: float | None
     """Seconds that our clock is ahead of STS's, if STS has ever answered."""
+    ca_files: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with the files of certificates (`trust.unusable`)."""
 
 
 def explain(error: Exception, situation: Situation) -> DependencyError:
@@ -111,7 +113,7 @@ def _cause(error: Exception, situation: Situation) -> tuple[Reason, dict[str, st
         case aws.CredentialRetrievalError():
             return _retrieval(error)
         case aws.ConnectionError() | aws.HTTPClientError():
-            return _unreachable(error)
+            return _unreachable(error, situation.ca_files)
         case aws.BotoCoreError():
             return _configuration(error)
         case OSError():
@@ -208,7 +210,7 @@ def _retrieval(error: aws.CredentialRetrievalError) -> tuple[Reason, dict[str, s
     return Reason.POD_IDENTITY_UNAVAILABLE, {"detail": "the agent does not answer", "cause": "agent"}
 
 
-def _unreachable(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
+def _unreachable(error: aws.BotoCoreError, ca_files: Mapping[str, str]) -> tuple[Reason, dict[str, str]]:
     """No answer of STS: what the network did, or the proxy before it."""
     if isinstance(error, aws.ProxyConnectionError):
         return _proxy(error)
@@ -218,9 +220,11 @@ def _unreachable(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:
     cause = error.__context__ and error.__context__.args[:1]
     mismatch = isinstance(error, aws.SSLError) and "CertificateError" in repr(cause)
     reason = Reason.CERTIFICATE_NAME_MISMATCH if mismatch else network_reason(error)
-    return Reason.STS_UNREACHABLE, {
-        **found, "detail": _NETWORK.get(reason, "the connection fails"), "cause": str(reason)
-    }  # fmt: skip
+    detail = _NETWORK.get(reason, "the connection fails")
+    if reason is Reason.CERTIFICATE_UNTRUSTED and ca_files:
+        reason = Reason.CA_FILE_UNUSABLE
+        detail = f"{detail}, and {ca_files['variable']} cannot be used: {ca_files['detail']}"
+    return Reason.STS_UNREACHABLE, {**found, "detail": detail, "cause": str(reason)}
 
 
 def _proxy(error: aws.BotoCoreError) -> tuple[Reason, dict[str, str]]:

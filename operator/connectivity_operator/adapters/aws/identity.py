@@ -68,7 +68,9 @@ class AwsIdentity:
     """Implements `ports.Identity`. ``ca_files`` are trusted beside the system's (`trust`)."""
 
     def __init__(self, *, region: str | None, ca_files: tuple[Path | None, ...] = ()) -> None:
-        self._open_session = partial(Session, region, trust.bundle(*ca_files))
+        self._trusted = partial(trust.bundle, *ca_files)
+        self._unusable = partial(trust.unusable, trust.context(*ca_files))
+        self._open_session = partial(Session, region, self._trusted())
         self._session = self._open_session()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aws")
         self._held: _Held | None = None
@@ -204,12 +206,13 @@ class AwsIdentity:
 
     def _explained(self, work: Callable[[], _T]) -> _T:
         try:
+            self._trusted()  # up to date: botocore reads the file at each of its connections
             return work()
         except failures.TRANSLATED as error:
             facts = web_identity.evidence(os.environ)
             if region := self._session.region:
                 facts["region"] = region
-            raise failures.explain(error, failures.Situation(facts, self._session.skew)) from error
+            raise failures.explain(error, failures.Situation(facts, self._session.skew, self._unusable())) from error
 
 
 def _lacks_token(credentials: Frozen) -> bool:

@@ -31,6 +31,7 @@ EVIDENCE = {
     "detail": "what was seen, in a few words of ours",
     "cause": "which of the causes that share a reason it was",
     "limit": "seconds that were waited",
+    "untrusted": "host:port whose certificate is not trusted",
     "status": "HTTP status",
     "sqlstate": "PostgreSQL's error code",
     "sequence": "sequence of the table's ids",

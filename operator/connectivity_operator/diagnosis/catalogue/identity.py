@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectivity_operator.diagnosis.catalogue.entry import Entry, Healer, Variant
+from connectivity_operator.diagnosis.catalogue.network import CA_FILES
 from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import Reason, Rung
 
@@ -129,6 +130,7 @@ ENTRIES = (
                 remedy="If something between intercepts TLS (a company's proxy), mount its authority's certificate and "
                 "set EXTRA_CA_FILE to it; otherwise find out who answers for {host}.",
             ),
+            Variant("cause", ("CAFileUnusable",), remedy=CA_FILES["EXTRA_CA_FILE"]),
             Variant(
                 "cause", ("CertificateExpired", "CertificateNotYetValid"),
                 remedy="Check the node's clock; if it is right, find out who answers for {host} with that certificate.",

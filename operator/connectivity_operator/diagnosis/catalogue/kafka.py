@@ -77,7 +77,7 @@ ENTRIES = (
                 "detail",
                 (
                     "CertificateUntrusted", "CertificateNameMismatch", "CertificateExpired", "CertificateNotYetValid",
-                    "TLSNotSpoken", "TLSHandshakeFailed",
+                    "TLSNotSpoken", "TLSHandshakeFailed", "CAFileUnusable",
                 ),
                 remedy="The broker is there, but TLS with it fails: connectivity-operator explain kafka {detail}",
             ),

@@ -7,6 +7,21 @@ from connectivity_operator.diagnosis.judge import Kind
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
 
 SERVICES = DEPENDENCIES
+_FOLLOWED = "is used as soon as it is there, without a restart."
+
+CA_FILES = {
+    "EXTRA_CA_FILE": "Put the certificates of your authority there, in PEM, or correct EXTRA_CA_FILE (the chart: "
+    f"--set-file trust.extraBundle=ca.pem makes the ConfigMap connectivity-operator-trust). The file {_FOLLOWED}",
+    "POSTGRES_CA_FILE": "Put the RDS bundle there: curl -O "
+    "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem  Or correct POSTGRES_CA_FILE (the chart: "
+    "--set-file trust.rdsBundle=global-bundle.pem makes the ConfigMap connectivity-operator-trust). The file "
+    f"{_FOLLOWED}",
+    "EXTRA_CA_FILE and POSTGRES_CA_FILE": "Put both files there, in PEM, or correct the variables (the chart: "
+    "--set-file trust.extraBundle=ca.pem --set-file trust.rdsBundle=global-bundle.pem makes the ConfigMap "
+    f"connectivity-operator-trust). Each {_FOLLOWED}",
+}
+"""Which files of certificates cannot be used -> what to do."""
+
 HTTPS_SERVICES = (Service.IDENTITY, Service.OPENAI, Service.OPENSEARCH)
 
 ENTRIES = (
@@ -83,6 +98,12 @@ ENTRIES = (
         "The certificate of {host}:{port} is signed by an authority that is not trusted here[[ ({issuer})]].",
         "If that authority is yours (a private or a TLS-inspecting one), mount its certificate and set EXTRA_CA_FILE "
         "to it (the chart: --set-file trust.extraBundle=ca.pem). Otherwise find out who answers for {host}.",
+    ),
+    Entry(
+        Reason.CA_FILE_UNUSABLE, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
+        "{variable} cannot be used: {detail}.[[ Without it the certificate of {untrusted} is not trusted.]]",
+        "Put the certificates there, in PEM, or correct {variable}.",
+        tuple(Variant("variable", (variable,), remedy=remedy) for variable, remedy in CA_FILES.items()),
     ),
     Entry(
         Reason.CERTIFICATE_NAME_MISMATCH, Rung.TLS, Kind.REFUSED, Healer.DEPLOYMENT,
