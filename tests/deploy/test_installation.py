@@ -142,6 +142,41 @@ def test_without_the_secret_the_pod_starts_and_the_status_says_so(installed: str
         until_reason(resource, "OpenAIConnected", "Connected")
 
 
+def restarted_without(name: str) -> None:
+    """A new Pod, ready although a ConfigMap of the release is missing."""
+    kubectl("-n", NAMESPACE, "delete", "configmap", name)
+    kubectl("-n", NAMESPACE, "rollout", "restart", f"deployment/{DEPLOYMENT}")
+    kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=60s")
+
+
+def test_without_the_certificates_the_pod_starts_and_the_status_says_so(installed: str, resource: Resource) -> None:
+    """Which file, which variable and what to do; they are used as soon as Helm has given them again."""
+    until_reason(resource, "PostgreSQLConnected", "Connected")
+    restarted_without(f"{DEPLOYMENT}-trust")
+    with undisturbed():
+        said = until_reason(resource, "OpenAIConnected", "CAFileUnusable")["message"]
+        assert "EXTRA_CA_FILE cannot be used: /etc/connectivity/trust/extra.pem does not exist" in said
+        # STS comes first for those that need AWS.
+        said = until_reason(resource, "PostgreSQLConnected", "STSUnreachable")["message"]
+        assert "EXTRA_CA_FILE cannot be used" in said
+        [shown] = [one for one in resource.status["services"] if one["name"] == "openai"]
+        assert f"--set-file trust.extraBundle=ca.pem makes the ConfigMap {DEPLOYMENT}-trust" in shown["remedy"]
+        installation.install(installed)
+        for service in ("Kafka", "OpenAI", "OpenSearch", "PostgreSQL"):
+            until_reason(resource, f"{service}Connected", "Connected")
+
+
+def test_without_the_policy_the_pod_starts_and_nothing_is_allowed(installed: str, resource: Resource) -> None:
+    """The refusal names the ConfigMap; it applies as soon as Helm has made it again."""
+    restarted_without(f"{DEPLOYMENT}-policy")
+    with undisturbed():
+        refusal = until_reason(resource, "Ready", "NotAllowed")["message"]
+        assert "There is no policy, so nothing is allowed" in refusal
+        assert f"{DEPLOYMENT}-policy/policy.yaml" in refusal
+        installation.install(installed)
+        until_reason(resource, "Ready", "AllConnected")
+
+
 def test_an_endpoint_left_empty_is_told_as_such(installed: str, resource: Resource) -> None:
     """No error of the release: the Pod is ready, and the other dependencies work."""
     installation.install(installed, "--set=ho-microservice.env.POSTGRES_HOST=")
