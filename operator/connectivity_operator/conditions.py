@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from connectivity_operator.reasons import DEPENDENCIES, Reason, Rung, Service
 from connectivity_operator.status import (
+    FLOWING,
     HEARTBEAT,
-    HISTORY_LIMIT,
+    NAMES,
+    READY,
+    STALLED,
     Condition,
     PipelineStatus,
     ServiceStatus,
@@ -23,17 +25,10 @@ from connectivity_operator.status import (
     moment,
     timestamp,
 )
+from connectivity_operator.transitions import Transition, history, transitions
 
-NAMES = {
-    Service.KAFKA: "Kafka",
-    Service.OPENAI: "OpenAI",
-    Service.OPENSEARCH: "OpenSearch",
-    Service.POSTGRESQL: "PostgreSQL",
-}
 CONNECTED = "Connected"
-READY = "Ready"
-FLOWING = "PipelineFlowing"
-STALLED = "Stalled"
+
 RESTART = 60.0
 """Seconds beyond the validity that a restart may take: the last finished message is written every half minute."""
 RETRYING_AFTER = 15.0
@@ -101,16 +96,6 @@ class Facts:
     """(service, reason, message) for history and events only, such as `OffsetsExpired`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A change worth an Event and a line of history."""
-
-    service: str
-    reason: str
-    message: str
-    warning: bool
-
-
 def compose(before: Status, facts: Facts) -> tuple[Status, list[Transition]]:
     """The status after ``facts``, and what changed for people to see."""
     services = {s: _service(before, facts, s) for s in DEPENDENCIES}
@@ -121,7 +106,7 @@ def compose(before: Status, facts: Facts) -> tuple[Status, list[Transition]]:
     if facts.not_allowed:
         stalled = Condition(STALLED, "True", Reason.NOT_ALLOWED, facts.not_allowed, facts.generation)
         conditions[STALLED] = _stamp(before, facts, stalled)
-    transitions = _transitions(before, conditions, facts)
+    news = transitions(before, conditions, facts.notices)
     checked = timestamp(facts.checked) if facts.checked else before.last_check_time
     return (
         Status(
@@ -137,9 +122,9 @@ def compose(before: Status, facts: Facts) -> tuple[Status, list[Transition]]:
             conditions=conditions,
             services={s: status for s, status in services.items() if status},
             pipeline=facts.flow.pipeline,
-            history=_history(before, transitions, facts.now),
+            history=history(before, news, facts.now),
         ),
-        transitions,
+        news,
     )
 
 
@@ -199,7 +184,7 @@ def _flowing(before: Status, facts: Facts) -> Condition:
     if flow.starting:
         return stands or _flow("Unknown", "Starting", "Positions in the topics are not fixed yet.", facts)
     if flow.pipeline.lag == 0:
-        return _flow("Unknown", "NoMessages", "No message has come; nothing is waiting.", facts)
+        return _flow("Unknown", "NoMessages", f"{_latest(flow)}; nothing is waiting.", facts)
     if stands and stands.reason != "NoMessages":
         return stands
     return _flow("Unknown", "Starting", "The first messages are under way.", facts)
@@ -252,6 +237,12 @@ def _halted(old: Condition | None, facts: Facts) -> Condition:
     return _flow("Unknown", "Suspended" if facts.suspended else "Pending", "Nothing has been consumed yet.", facts)
 
 
+def _latest(flow: Flow) -> str:
+    """How it was before it fell quiet. The time is that of a message, so the text stands still until the next one."""
+    completed = (flow.pipeline.last_message or {}).get("completedTime")
+    return f"The last message came through at {completed}" if completed else "No message has come through yet"
+
+
 def _flow(status: str, reason: str, message: str, facts: Facts) -> Condition:
     return Condition(FLOWING, status, reason, message, facts.generation)
 
@@ -281,7 +272,7 @@ def _ready(
         return Condition(READY, "False", "PipelineFailed", f"pipeline: {flowing.reason}. {flowing.message}", generation)
     if flowing.status == "True":
         return Condition(READY, "True", "EndToEndVerified", "Every dependency works and messages flow.", generation)
-    text = "Every dependency works at the operation level; no message has come through yet."
+    text = f"Every dependency works at the operation level. {_latest(facts.flow)}."
     return Condition(READY, "True", "AllConnected", text, generation)
 
 
@@ -291,32 +282,3 @@ def _stamp(before: Status, facts: Facts, condition: Condition) -> Condition:
     if old is not None and old.status == condition.status and old.last_transition_time:
         return replace(condition, last_transition_time=old.last_transition_time)
     return replace(condition, last_transition_time=timestamp(facts.now))
-
-
-def _transitions(before: Status, after: Mapping[str, Condition], facts: Facts) -> list[Transition]:
-    found = []
-    for condition in after.values():
-        old = before.conditions.get(condition.type)
-        quiet = condition.reason in ("Pending", "Starting") or condition.type == STALLED
-        if quiet or (old is not None and old.reason == condition.reason):
-            continue
-        service = _subject(condition.type)
-        text = condition.message if condition.type == READY else f"{service}: {condition.message}"
-        found.append(Transition(service, condition.reason, text, condition.status == "False"))
-    found += [Transition(s, reason, message, True) for s, reason, message in facts.notices]
-    return found
-
-
-def _subject(condition_type: str) -> str:
-    for service, name in NAMES.items():
-        if condition_type == f"{name}Connected":
-            return service
-    return "pipeline" if condition_type == FLOWING else "resource"
-
-
-def _history(before: Status, transitions: list[Transition], now: datetime) -> tuple[Mapping[str, str], ...]:
-    new: list[dict[str, Any]] = [
-        {"time": timestamp(now), "service": t.service, "reason": t.reason, "message": t.message[:200]}
-        for t in reversed(transitions)
-    ]
-    return (*new, *before.history)[:HISTORY_LIMIT]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from connectivity_operator import models, status
-from connectivity_operator.conditions import CONNECTED, FLOWING, Facts, Flow, Judged
+from connectivity_operator.conditions import CONNECTED, Facts, Flow, Judged
 from connectivity_operator.diagnosis.catalogue import Explanation
 from connectivity_operator.diagnosis.embeddings import model_key
 from connectivity_operator.diagnosis.engine import Diagnosis
@@ -92,7 +92,7 @@ class Duty:
             group=order.group,
         )
         self._before = before.pipeline
-        flowing = before.conditions.get(FLOWING)
+        flowing = before.conditions.get(status.FLOWING)
         self._continues = flowing is not None and flowing.observed_generation == order.resource.generation
         self._throttled: tuple[float, float] | None = None
         """First and last time at which the pipeline was seen to be held back by the policy's rate."""

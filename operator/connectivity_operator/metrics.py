@@ -23,10 +23,10 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from connectivity_operator.conditions import CONNECTED, NAMES, READY
+from connectivity_operator.conditions import CONNECTED
 from connectivity_operator.ports import ObjectRef
 from connectivity_operator.reasons import Rung, Service
-from connectivity_operator.status import Counters, Status, moment
+from connectivity_operator.status import NAMES, READY, Counters, Status, moment
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: a rung takes milliseconds in a VPC, and never longer than its limit of a few seconds."""

@@ -11,6 +11,19 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from connectivity_operator.reasons import Service
+
+NAMES = {
+    Service.KAFKA: "Kafka",
+    Service.OPENAI: "OpenAI",
+    Service.OPENSEARCH: "OpenSearch",
+    Service.POSTGRESQL: "PostgreSQL",
+}
+"""Of the services, as in the condition `<name>Connected`."""
+READY = "Ready"
+FLOWING = "PipelineFlowing"
+STALLED = "Stalled"
+
 HEARTBEAT = 30.0
 """Seconds after which a status is written again at the earliest if nothing but times and counters has changed."""
 

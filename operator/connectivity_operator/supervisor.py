@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -132,9 +132,10 @@ class Supervisor:
         self._status = after
         self._writer.submit(after.body(), _urgency(before, after))
         now = datetime.now(UTC)
-        for transition in transitions:
+        for n, transition in enumerate(transitions):
             kind = "Warning" if transition.warning else "Normal"
-            self._writer.event(kind, transition.reason, transition.message, now)
+            # Each at a moment of its own, in the order in which they are told.
+            self._writer.event(kind, transition.reason, transition.message, now + timedelta(microseconds=n))
             self._tell(transition)
         self._tools.observe(self.resource, after)
 

@@ -13,9 +13,10 @@ import yaml
 from lab import world
 from lab.faults import packets
 from lab.kafka import admin as kafka
+
 from lab.openai import control as openai
 from lab.opensearch import admin as opensearch
-from lab.operating import Load, Operator, Resource, account, ends, rows, send, texts, until
+from lab.operating import Load, Operator, Resource, account, ends, kubectl, rows, send, texts, until
 from tests.e2e.conftest import MakeResource
 
 FAULT = "e2e-broker-away"
@@ -63,6 +64,24 @@ def test_messages_that_nobody_finishes_are_told(make_resource: MakeResource) -> 
         resource.until("PipelineFlowing", "NotProgressing", limit=90)
     until(lambda: len(rows(resource.topics[0])) == 5, limit=120, what="the rows")
     resource.until("Ready", "EndToEndVerified")
+
+
+def test_sparse_traffic_is_told_once(make_resource: MakeResource) -> None:
+    """The second message after a silence is no news, and leaves the history to what is; the silence has a date."""
+    resource = make_resource()
+    resource.until_reading()
+    send(resource.topics[0], texts("first", 1))
+    resource.until("Ready", "EndToEndVerified")
+    resource.until("Ready", "AllConnected", limit=90)
+    shown = resource.status
+    for condition in shown["conditions"]:
+        if condition["type"] in ("Ready", "PipelineFlowing"):
+            assert shown["pipeline"]["lastMessage"]["completedTime"] in condition["message"]
+    send(resource.topics[0], texts("second", 1))
+    resource.until("Ready", "EndToEndVerified")
+    reasons = [line["reason"] for line in resource.status["history"]]
+    assert [reasons.count(reason) for reason in ("Flowing", "EndToEndVerified")] == [1, 1]
+    assert kubectl("-n", resource.namespace, "describe", "ctest", resource.name).count("Normal  EndToEndVerified") == 1
 
 
 def test_what_the_policy_holds_back_is_told_and_is_no_failure(

@@ -12,9 +12,18 @@ from typing import Any
 
 import pytest
 
-from connectivity_operator.conditions import FLOWING, NAMES, READY
 from connectivity_operator.reasons import Rung
-from connectivity_operator.status import Condition, Counters, PipelineStatus, ServiceStatus, Status, read
+from connectivity_operator.status import (
+    FLOWING,
+    NAMES,
+    READY,
+    Condition,
+    Counters,
+    PipelineStatus,
+    ServiceStatus,
+    Status,
+    read,
+)
 from lab import processes
 from lab.kubernetes import access, programs
 from lab.part import PartError

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,16 @@ async def test_an_event_is_about_the_object(api: KubernetesApi, ref: ObjectRef) 
     assert event["source"]["component"] == "connectivity-operator"
     assert event["lastTimestamp"] == "2026-11-23T16:00:00Z"
     assert "ReadDataDenied" in access.kubectl("describe", "ctest", ref.name, "-n", ref.namespace)
+
+
+async def test_events_of_one_second_stay_in_their_order(api: KubernetesApi, ref: ObjectRef) -> None:
+    """Whoever reads `kubectl describe` sees the cause before its effect; one that is posted again is there once."""
+    reasons = [f"Step{n}" for n in range(6)]
+    for n, reason in enumerate([*reasons, reasons[-1]]):
+        at = NOW + timedelta(microseconds=min(n, len(reasons) - 1))
+        await api.post_event(ref, kind="Normal", reason=reason, message="m", at=at)
+    shown = access.kubectl("describe", "ctest", ref.name, "-n", ref.namespace)
+    assert re.findall(r"Step\d", shown) == reasons
 
 
 async def test_missing_rights_are_named(

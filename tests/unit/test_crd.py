@@ -15,9 +15,17 @@ import pytest
 import yaml
 
 from connectivity_operator import resource, settings
-from connectivity_operator.conditions import FLOWING, NAMES, READY
 from connectivity_operator.reasons import DEPENDENCIES, Result, Rung
-from connectivity_operator.status import HISTORY_LIMIT, MESSAGE_LIMIT, Condition, ServiceStatus, Status
+from connectivity_operator.status import (
+    FLOWING,
+    HISTORY_LIMIT,
+    MESSAGE_LIMIT,
+    NAMES,
+    READY,
+    Condition,
+    ServiceStatus,
+    Status,
+)
 
 ROOT = Path(__file__).parents[2]
 CRD = yaml.safe_load((ROOT / "crds/connectivitytests.yaml").read_text())

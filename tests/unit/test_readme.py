@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pytest
 
-from connectivity_operator import conditions, logs
+from connectivity_operator import conditions, logs, status
 from connectivity_operator.adapters.postgresql import table
 from connectivity_operator.cli import cli, permissions
 from connectivity_operator.diagnosis.catalogue import describe
@@ -240,7 +240,7 @@ def test_the_table_is_the_one_that_the_operator_creates() -> None:
 def test_every_reason_of_a_condition_is_explained() -> None:
     """What `conditions` can say stands in the README's section about the status."""
     said = set(re.findall(r'"([A-Z][A-Za-z]+)"', inspect.getsource(conditions)))
-    said |= {f"{name}Failed" for name in conditions.NAMES.values()}
+    said |= {f"{name}Failed" for name in status.NAMES.values()}
     explained = section(README, "Reading the status")
     assert [word for word in sorted(said) if word not in explained] == []
 

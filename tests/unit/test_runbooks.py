@@ -17,7 +17,7 @@ from botocore import xform_name
 from botocore.model import ServiceModel
 from click.testing import CliRunner
 
-from connectivity_operator import conditions, runbooks
+from connectivity_operator import conditions, runbooks, status
 from connectivity_operator.cli import cli
 from connectivity_operator.diagnosis.catalogue import CATALOGUE, anchor
 from connectivity_operator.reasons import Reason
@@ -71,8 +71,8 @@ def test_every_link_of_a_status_leads_to_a_section() -> None:
 def test_every_reason_of_a_condition_has_a_section() -> None:
     """Also what is no verdict of a ladder can be looked up."""
     said = set(re.findall(r'"([A-Z][A-Za-z]+)"', inspect.getsource(conditions)))
-    said |= {f"{name}Failed" for name in conditions.NAMES.values()} | {reason.value for reason in Reason}
-    said -= {"True", "False", "Unknown", *conditions.NAMES.values(), "Ready", "PipelineFlowing", "Stalled"}
+    said |= {f"{name}Failed" for name in status.NAMES.values()} | {reason.value for reason in Reason}
+    said -= {"True", "False", "Unknown", *status.NAMES.values(), "Ready", "PipelineFlowing", "Stalled"}
     assert said - {article.code for article in articles()} == set()
 
 

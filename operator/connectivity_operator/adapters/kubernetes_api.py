@@ -100,14 +100,19 @@ class KubernetesApi:
         return lost(status, kept.get("status") or {}, "status")
 
     async def post_event(self, ref: ObjectRef, *, kind: str, reason: str, message: str, at: datetime) -> None:
-        """Post one Event about the object. Raises `ApiServerError`."""
+        """Post one Event about the object; ``at`` tells it from the object's others. Raises `ApiServerError`."""
         body = event(ref, kind, reason, message, at, component=self._component, instance=self._instance)
         api = client.CoreV1Api(self._client)
 
         async def send() -> object:
             return await api.create_namespaced_event(ref.namespace, body, _request_timeout=LIMIT)
 
-        await self._call("post event", send)
+        try:
+            await self._call("post event", send)
+        except _Refused as refused:
+            # 409: it is there since an earlier try, the answer to which was lost.
+            if refused.status != 409:
+                raise
 
     async def release_finalizers(
         self,
@@ -255,9 +260,13 @@ def _status_object(body: object) -> Mapping[str, Any]:
 def event(
     ref: ObjectRef, kind: str, reason: str, message: str, at: datetime, *, component: str, instance: str
 ) -> client.CoreV1Event:
-    """A `core/v1` Event about one ConnectivityTest."""
+    """A `core/v1` Event about one ConnectivityTest.
+
+    It is named by the microsecond: `kubectl describe` sorts by whole seconds, and leaves those of the same second in
+    the order of their names.
+    """
     return client.CoreV1Event(
-        metadata=client.V1ObjectMeta(generate_name=f"{ref.name}.", namespace=ref.namespace),
+        metadata=client.V1ObjectMeta(name=f"{ref.name}.{round(at.timestamp() * 1e6):x}", namespace=ref.namespace),
         involved_object=client.V1ObjectReference(
             api_version=f"{GROUP}/{VERSION}", kind=KIND, namespace=ref.namespace, name=ref.name, uid=ref.uid
         ),
