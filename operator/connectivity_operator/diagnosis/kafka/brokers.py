@@ -115,13 +115,16 @@ class Brokers:
 
 
 def out_of_reach(
-    endpoint: Endpoint, reason: Reason, evidence: Mapping[str, str], *, needed_for: str
+    endpoint: Endpoint, reason: Reason, evidence: Mapping[str, str], *, needed_for: str | None = None
 ) -> DependencyError:
-    """Why a needed broker cannot be asked: it refuses the login, or it is unreachable and ``detail`` says how."""
+    """Why a broker cannot be asked: it refuses the login, or it is unreachable and ``detail`` says how.
+
+    ``needed_for``: what cannot do without it, None where that is not the question.
+    """
     told = {**evidence, "host": endpoint.host, "port": str(endpoint.port), "broker": str(endpoint)}
     if reason in _REACHED:
         return DependencyError(Service.KAFKA, reason, evidence=told, rung=Rung.AUTHENTICATION)
-    told |= {"topic": needed_for, "detail": str(reason)}
+    told |= {"detail": str(reason)} | ({"topic": needed_for} if needed_for else {})
     return DependencyError(Service.KAFKA, Reason.BROKER_UNREACHABLE, evidence=told)
 
 

@@ -30,8 +30,6 @@ CLIMBERS = 16
 """Brokers that are climbed at the same time."""
 
 QUESTION_RUNGS = (Rung.AUTHORIZATION, Rung.OPERATION)
-OTHERS = "other topics"
-"""What the warning about a broker says that it is needed for."""
 
 
 class KafkaLadder:
@@ -162,7 +160,7 @@ def _warned(whole: Climb, ascents: Iterable[Ascent]) -> Climb:
     rungs = set()
     for ascent in ascents:
         if failure := ascent.climb.failure:
-            told = out_of_reach(ascent.endpoint, failure.reason, failure.evidence, needed_for=OTHERS)
+            told = out_of_reach(ascent.endpoint, failure.reason, failure.evidence)
             warnings.append(Failure(told.reason, failure.rung, told.evidence))
             rungs.add(failure.rung)
     outcomes = (replace(o, result=Result.WARNED) if o.rung in rungs else o for o in whole.outcomes)
