@@ -222,9 +222,9 @@ class Resource:
         )
 
 
-def send(topic: str, values: Iterable[bytes | None]) -> None:
-    """Messages straight into the cluster."""
-    asyncio.run(kafka.produce(topic, list(values)))
+def send(topic: str, values: Iterable[bytes | None], partition: int | None = None) -> None:
+    """Messages straight into the cluster, without ``partition`` each into one chosen at random."""
+    asyncio.run(kafka.produce(topic, list(values), partition=partition))
 
 
 def texts(prefix: str, count: int) -> list[bytes]:
@@ -308,14 +308,14 @@ class Background:
 class Load(Background):
     """A few messages a second for as long as the block lasts."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, partition: int | None = None) -> None:
         super().__init__()
-        self.topic, self.sent = topic, 0
+        self.topic, self.partition, self.sent = topic, partition, 0
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                send(self.topic, texts(f"load {self.sent}", 5))
+                send(self.topic, texts(f"load {self.sent}", 5), self.partition)
                 self.sent += 5
             except Exception:
                 time.sleep(0.5)

@@ -31,6 +31,18 @@ def reset_data(fault: str, address: str, port: int) -> None:
     _add(fault, ["INPUT", "-d", address, "-p", "tcp", "--dport", str(port), "--tcp-flags", "PSH", "PSH"], REFUSE)
 
 
+def drop_large(fault: str, address: str, port: int, *, longest: int) -> None:
+    """Drop packets of more than ``longest`` bytes, as a way with a smaller MTU does where ICMP is kept back."""
+    sizes = ("-m", "length", "--length", f"{longest + 1}:")
+    _add(fault, ["INPUT", "-d", address, "-p", "tcp", "--dport", str(port), *sizes], DROP)
+
+
+def drop_large_answers(fault: str, address: str, port: int, *, longest: int) -> None:
+    """The same on the way back: what the server sends."""
+    sizes = ("-m", "length", "--length", f"{longest + 1}:")
+    _add(fault, ["INPUT", "-s", address, "-p", "tcp", "--sport", str(port), *sizes], DROP)
+
+
 def redirect(fault: str, address: str, port: int, *, to: tuple[str, int]) -> None:
     """Let connections to ``address:port`` arrive at another server."""
     target = ("-j", "DNAT", "--to-destination", f"{to[0]}:{to[1]}")

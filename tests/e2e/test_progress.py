@@ -13,13 +13,14 @@ import yaml
 from lab import world
 from lab.faults import packets
 from lab.kafka import admin as kafka
-
 from lab.openai import control as openai
 from lab.opensearch import admin as opensearch
 from lab.operating import Load, Operator, Resource, account, ends, kubectl, rows, send, texts, until
 from tests.e2e.conftest import MakeResource
 
 FAULT = "e2e-broker-away"
+LARGE = 4000
+"""Bytes; no certificate and no answer to a check is larger."""
 
 
 @pytest.fixture
@@ -50,6 +51,25 @@ def test_one_broker_of_two_is_away_while_the_consumer_says_nothing(two_leaders: 
         until(lambda: len(rows(topic)) > before + 10, limit=30, what="messages of the other broker")
         packets.clear(FAULT)
         resource.until("Ready", "EndToEndVerified")
+    total = sum(ends(topic).values())
+    until(lambda: len(account(topic, resource.index).rows) == total, limit=60, what=f"{total} rows", every=0.5)
+
+
+def test_a_partition_that_falls_silent_is_named(two_leaders: Resource) -> None:
+    """One broker's large answers are lost on the way: all checks pass, nothing raises, the other partition goes on."""
+    resource, topic = two_leaders, two_leaders.topics[0]
+    packets.drop_large_answers(FAULT, world.BROKERS[2][1], 9098, longest=LARGE)
+    send(topic, [b"large " * LARGE], partition=1)
+    with Load(topic, partition=0):
+        resource.until("PipelineFlowing", "NotProgressing", limit=90)
+        status = resource.status
+        [flowing] = [c for c in status["conditions"] if c["type"] == "PipelineFlowing"]
+        assert f"{topic}/1" in flowing["message"]
+        assert {service["reason"] for service in status["services"]} == {"Connected"}
+        before = len(rows(topic))
+        until(lambda: len(rows(topic)) > before, limit=30, what="messages of the other partition")
+        packets.clear(FAULT)
+        resource.until("Ready", "EndToEndVerified", limit=120)
     total = sum(ends(topic).values())
     until(lambda: len(account(topic, resource.index).rows) == total, limit=60, what=f"{total} rows", every=0.5)
 
