@@ -76,6 +76,20 @@ def _resume_resolver() -> None:
     until_ready(Dns().ready, limit=5)
 
 
+MTU = 1500
+"""Longer is what carries a session token; a greeting of TLS is not."""
+
+
+def _lossy(service: str) -> Fault:
+    name = f"network-{service}-large-packets-lost"
+
+    def on() -> None:
+        for address, port in ADDRESSES[service]:
+            packets.drop_large(name, address, port, longest=MTU)
+
+    return Fault(name, f"drop packets to it of more than {MTU} bytes", on, partial(packets.clear, name))
+
+
 FAULTS = (
     *(_renamed(service, "absent", "take the name out of DNS", None) for service in NAMES),
     *(_renamed(service, "stale", "let the name lead to an address where nothing listens", NOBODY) for service in NAMES),
@@ -89,4 +103,5 @@ FAULTS = (
         "dns-ended", "end the resolver: its port answers with ICMP port unreachable", _stop_resolver, _start_resolver
     ),
     *(_blocked(service, *verdict) for service in ADDRESSES for verdict in _VERDICTS),
+    *(_lossy(service) for service in ("kafka", "postgresql", "opensearch")),
 )

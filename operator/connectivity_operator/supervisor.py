@@ -17,11 +17,12 @@ from typing import Any
 import structlog
 
 from connectivity_operator import models, status
-from connectivity_operator.conditions import Facts, Flow, Transition, compose
+from connectivity_operator.conditions import Facts, Flow, compose
 from connectivity_operator.duty import Duty, Order, Tools
 from connectivity_operator.errors import NotAllowed
 from connectivity_operator.resource import consumer_group, parse
 from connectivity_operator.status_writer import COUNTERS_EVERY, StatusWriter, Urgency
+from connectivity_operator.transitions import Transition
 
 TICK = 5.0
 """Seconds after which the status is composed again even if nothing happened: time alone changes conditions."""

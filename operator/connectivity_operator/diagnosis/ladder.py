@@ -79,6 +79,28 @@ class Step:
     on_timeout: Reason = Reason.CONNECTION_TIMEOUT
 
 
+def login_step(service: Service, run: Callable[[Notes], Awaitable[None]], limit: float) -> Step:
+    """The login of a client that connects, secures and logs in in one, above rungs that have just done the first two.
+
+    So a time-out is no closed port: it is the login that has no answer.
+    """
+
+    async def logged_in(notes: Notes) -> None:
+        evidence = {"cause": "login", "limit": f"{limit:g}"}
+        try:
+            async with asyncio.timeout(limit):
+                return await run(notes)
+        except DependencyError as error:
+            if error.reason is not Reason.CONNECTION_TIMEOUT:
+                raise
+            evidence |= error.evidence
+        except TimeoutError:
+            pass
+        raise DependencyError(service, Reason.REQUEST_TIMEOUT, evidence=evidence)
+
+    return Step(Rung.AUTHENTICATION, logged_in, limit + 1, Reason.REQUEST_TIMEOUT)
+
+
 async def climb(service: Service, steps: Sequence[Step], *, known: Mapping[str, str] | None = None) -> Climb:
     """Run ``steps`` in order until one fails; later ones are skipped. Never raises but on cancellation.
 

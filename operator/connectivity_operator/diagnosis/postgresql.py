@@ -10,7 +10,7 @@ from functools import partial
 from connectivity_operator import trust
 from connectivity_operator.diagnosis import identity as identity_rung
 from connectivity_operator.diagnosis import network, rds
-from connectivity_operator.diagnosis.ladder import Climb, Notes, Step, climb
+from connectivity_operator.diagnosis.ladder import Climb, Notes, Step, climb, login_step
 from connectivity_operator.diagnosis.sections import Section, Target
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import PostgreSQLProbe, PostgreSQLProber
@@ -71,7 +71,7 @@ class PostgreSQLLadder:
             network.dns_step(route, limit=limit),
             network.tcp_step(route, limit=limit),
             network.tls_step(route, self._context, opened=partial(_ready_for_tls, route), limit=limit),
-            Step(Rung.AUTHENTICATION, partial(self._log_in, attempt), LIMIT),
+            login_step(Service.POSTGRESQL, partial(self._log_in, attempt), LIMIT),
             Step(Rung.AUTHORIZATION, attempt.check_table, LIMIT, Reason.REQUEST_TIMEOUT),
             Step(Rung.OPERATION, attempt.insert, LIMIT, Reason.REQUEST_TIMEOUT),
         ]

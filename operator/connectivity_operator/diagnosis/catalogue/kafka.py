@@ -60,7 +60,7 @@ ENTRIES = (
     ),
     Entry(
         Reason.BROKER_UNREACHABLE, Rung.OPERATION, Kind.TRANSIENT, Healer.NETWORK,
-        "Bootstrap works, but broker {broker}, which is needed for {topic}, cannot be reached[[ ({detail})]].",
+        "Bootstrap works, but broker {broker}[[, which is needed for {topic},]] cannot be reached[[ ({detail})]].",
         f"Open TCP port {{port}} for every broker of the cluster, not only the bootstrap ones: {_SECURITY_GROUP}",
         (
             Variant(
@@ -80,6 +80,11 @@ ENTRIES = (
                     "TLSNotSpoken", "TLSHandshakeFailed", "CAFileUnusable",
                 ),
                 remedy="The broker is there, but TLS with it fails: connectivity-operator explain kafka {detail}",
+            ),
+            Variant(
+                "detail", ("RequestTimeout",),
+                remedy="The broker accepts connections, but did not answer the login: "
+                "connectivity-operator explain kafka {detail}",
             ),
         ),
     ),
@@ -149,5 +154,14 @@ ENTRIES = (
         Reason.REQUEST_TIMEOUT, Rung.OPERATION, Kind.TRANSIENT, Healer.TIME,
         "Kafka did not answer a request within {limit} s.",
         "Look at the brokers' load; or raise spec.timeoutSeconds.",
+        (
+            Variant(
+                "cause", ("login",),
+                message="{host}:{port} accepts connections, but did not answer the login within {limit} s.",
+                remedy="Look at the brokers' load. If that is low, large packets may be lost on the way: a login has "
+                "some thousand bytes. Lower the MTU of the pods (or of the VPN or peering on the way), and let ICMP "
+                "fragmentation needed pass network ACLs and security groups.",
+            ),
+        ),
     ),
 )  # fmt: skip

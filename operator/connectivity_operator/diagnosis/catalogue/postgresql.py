@@ -204,6 +204,13 @@ ENTRIES = (
         "wait_event_type = 'Lock';  Look at the instance's load; or raise spec.timeoutSeconds.",
         (
             Variant(
+                "cause", ("login",),
+                message="{host}:{port} accepts connections, but did not answer the login within {limit} s.",
+                remedy="Look at the instance's load and its number of connections. If these are low, large packets may "
+                "be lost on the way: an IAM token has some thousand bytes. Lower the MTU of the pods (or of the VPN or "
+                "peering on the way), and let ICMP fragmentation needed pass network ACLs and security groups.",
+            ),
+            Variant(
                 "sqlstate", ("57014", "55P03"),
                 message="The database itself cancels what takes longer than its own limit (statement_timeout or "
                 "lock_timeout).",

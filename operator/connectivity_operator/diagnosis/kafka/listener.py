@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from connectivity_operator.diagnosis.kafka import msk
 from connectivity_operator.diagnosis.kafka.brokers import Endpoint, without_token
-from connectivity_operator.diagnosis.ladder import Climb, Notes, Step, climb
+from connectivity_operator.diagnosis.ladder import Climb, Notes, Step, climb, login_step
 from connectivity_operator.diagnosis.network import Route, dns_step, open_stream, tcp_step, tls_step
 from connectivity_operator.errors import DependencyError
 from connectivity_operator.ports import ClusterMetadata, KafkaConnection, KafkaProber
@@ -58,7 +58,7 @@ class ListenerCheck:
         steps = [dns_step(route), tcp_step(route)]
         if self._context is not None:
             steps.append(_tls_step(route, self._context))
-        steps.append(Step(Rung.AUTHENTICATION, lambda notes: self._log_in(ascent, notes), LOGIN_LIMIT))
+        steps.append(login_step(Service.KAFKA, lambda notes: self._log_in(ascent, notes), LOGIN_LIMIT))
         ascent.climb = await climb(Service.KAFKA, steps, known=known)
         if not ascent.climb.passed and ascent.connection is not None:
             await ascent.connection.close()
