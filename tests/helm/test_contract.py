@@ -262,8 +262,11 @@ def test_pods_reach_what_they_need_and_nothing_else(release: Rendered, name: str
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["ingress"] == []
     assert {port["port"] for rule in spec["egress"] for port in rule["ports"]} == {53, 443, 6443, 9098, 5432, 80}
-    metadata = "169.254.169.254/32"
-    assert any(metadata in to.get("ipBlock", {}).get("except", ()) for rule in spec["egress"] for to in rule["to"])
+    blocks = [to["ipBlock"] for rule in spec["egress"] for to in rule["to"] if "ipBlock" in to]
+    assert [block for block in blocks if "except" in block] == [
+        {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]},
+        {"cidr": "::/0", "except": ["fd00:ec2::254/128"]},
+    ]
 
 
 def test_the_hook_reaches_the_api_server_only(release: Rendered) -> None:
