@@ -92,7 +92,7 @@ def test_a_selected_service_that_is_not_configured_is_a_failure() -> None:
     done = check("--only", "kafka", "--only", "postgresql", POSTGRES_HOST="")
     assert done.returncode == 1
     assert "not climbed: give --topic" in done.stdout
-    assert "NotConfigured: PostgreSQL is not configured: POSTGRES_HOST is not set." in " ".join(done.stdout.split())
+    assert "NotConfigured: PostgreSQL is not configured: there is no POSTGRES_HOST." in " ".join(done.stdout.split())
 
 
 def test_a_resource_is_checked_as_the_operator_would() -> None:

@@ -27,7 +27,7 @@ HTTPS_SERVICES = (Service.IDENTITY, Service.OPENAI, Service.OPENSEARCH)
 ENTRIES = (
     Entry(
         Reason.NOT_CONFIGURED, Rung.CONFIGURATION, Kind.REFUSED, Healer.DEPLOYMENT,
-        "{service} is not configured: {variable} is not set.",
+        "{service} is not configured: there is no {variable}.",
         "Set {variable} in the operator's environment (the chart's values) and restart the operator.",
     ),
     Entry(
