@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 
 from connectivity_operator.handlers import login
 from connectivity_operator.handlers.host import Host
-from connectivity_operator.handlers.supervision import Crowd, Supervision
+from connectivity_operator.handlers.supervision import Crowd, Kind, Supervision
 from connectivity_operator.resource import CRD, GROUP, PLURAL, VERSION
 
 CANCELLATION_BACKOFF = 10.0
@@ -23,10 +24,10 @@ It has to be set for another reason, too: without it kopf closes what is shared 
 CRDS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
-def build_registry(host: Host, *, watch_crd: bool) -> kopf.OperatorRegistry:
+def build_registry(host: Host, *, watch_crd: bool, end: Callable[[], None]) -> kopf.OperatorRegistry:
     """Everything that kopf calls. All of it is async: kopf runs sync handlers in threads.
 
-    ``watch_crd``: whether there is the right to, and kopf watches it, too.
+    ``watch_crd``: whether there is the right to, and kopf watches it, too. ``end`` ends the operator, in peace.
     """
     registry = kopf.OperatorRegistry()
     supervision, crowd = Supervision(host), Crowd()
@@ -53,12 +54,12 @@ def build_registry(host: Host, *, watch_crd: bool) -> kopf.OperatorRegistry:
         supervision.seen(event["type"], event["object"])
 
     if watch_crd:
+        kind = Kind(supervision, end)
 
         @kopf.on.event(*CRDS, registry=registry, id="crd")
         async def crd(event: Any, **_: Any) -> None:
-            metadata = event["object"]["metadata"]
-            if metadata["name"] == CRD and event["type"] != "DELETED" and "deletionTimestamp" in metadata:
-                await supervision.dissolve()
+            if event["object"]["metadata"]["name"] == CRD and event["type"] != "DELETED":
+                await kind.seen(event["object"])
 
     @kopf.daemon(
         GROUP, VERSION, PLURAL, registry=registry, id="supervisor", initial_delay=lambda **_: crowd.delay(),

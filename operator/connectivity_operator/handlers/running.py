@@ -15,7 +15,7 @@ from connectivity_operator.settings import Settings
 
 
 def run(settings: Settings, host: Host) -> None:
-    """Run the operator until SIGTERM or SIGINT. Raises what made it end otherwise."""
+    """Run the operator until SIGTERM or SIGINT, or until it has to be started anew. Raises what went wrong."""
     asyncio.run(operate(settings, host))
 
 
@@ -23,9 +23,10 @@ async def operate(settings: Settings, host: Host, *, stop: asyncio.Event | None 
     """The same inside a loop; ``stop`` ends it as a signal does."""
     # kopf asks for its user's name and dies where the uid has no passwd entry, as in a container.
     os.environ["USER"] = os.environ.get("USER") or settings.operator_name
+    stop = stop or asyncio.Event()
     try:
         await kopf.operator(
-            registry=build_registry(host, watch_crd=not settings.watch_namespaces),
+            registry=build_registry(host, watch_crd=not settings.watch_namespaces, end=stop.set),
             settings=operator_settings(settings),
             clusterwide=not settings.watch_namespaces,
             namespaces=settings.watch_namespaces,

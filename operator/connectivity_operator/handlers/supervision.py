@@ -140,6 +140,33 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         pass
 
 
+class Kind:
+    """What becomes of the CRD while we run: it may be deleted, and made again."""
+
+    def __init__(self, supervision: Supervision, end: Callable[[], None]) -> None:
+        self._supervision, self._end = supervision, end
+        self._dissolved = False
+
+    async def seen(self, crd: Mapping[str, Any]) -> None:
+        """A watch event, but not that of its end."""
+        if "deletionTimestamp" in crd["metadata"]:
+            self._dissolved = True
+            await self._supervision.dissolve()
+        elif self._dissolved and _established(crd):
+            # kopf asks which resources there are as soon as it sees the CRD; the API server may not know yet, and
+            # nothing would ask again. The next process of the container finds everything.
+            structlog.get_logger().warning(
+                "the CRD was made again, the operator ends to be started anew",
+                service="operator", action="stop", status="ok",
+            )  # fmt: skip
+            self._end()
+
+
+def _established(crd: Mapping[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
 class Crowd:
     """Spreads the starts of many supervisors: a restart must not knock at every broker a thousand times at once."""
 

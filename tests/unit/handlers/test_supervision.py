@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from connectivity_operator.handlers.supervision import CANCELLED_WITHIN, Crowd, Supervision
+from connectivity_operator.handlers.supervision import CANCELLED_WITHIN, Crowd, Kind, Supervision
 from tests.fakes.host import FakeHost
 
 
@@ -175,6 +175,26 @@ async def test_all_daemons_end_before_their_objects_are_let_go_when_the_kind_is_
     assert world.host.calls == ["run orders", "ended orders", "release all with 0 running"]
     await world.supervision.dissolve()
     assert world.host.calls[3:] == ["release all with 0 running"]
+
+
+def crd(*, deleted: bool = False, established: bool = True) -> dict[str, Any]:
+    conditions = [{"type": "Established", "status": str(established)}]
+    deletion = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleted else {}
+    return {"metadata": {"name": "connectivitytests", **deletion}, "status": {"conditions": conditions}}
+
+
+async def test_a_kind_that_is_made_again_needs_another_process() -> None:
+    """Once its API is there; a CRD that was never deleted may change as it likes."""
+    host, ends = FakeHost(), list[str]()
+    kind = Kind(Supervision(host), lambda: ends.append("end"))
+    await kind.seen(crd())
+    await kind.seen(crd(deleted=True))
+    assert host.calls == ["release all with 0 running"]
+    await kind.seen({"metadata": {"name": "connectivitytests"}})
+    await kind.seen(crd(established=False))
+    assert ends == []
+    await kind.seen(crd())
+    assert ends == ["end"]
 
 
 async def test_a_deletion_ends_the_daemon_of_exactly_that_object() -> None:
