@@ -168,6 +168,15 @@ async def test_a_table_dropped_under_traffic_is_made_again(rows: PostgresRowLog)
     assert psql("SELECT count(*) FROM demo_log;") == "1"
 
 
+async def test_unique_keys_that_no_repetition_meets_are_taken(rows: PostgresRowLog) -> None:
+    """With a column that differs from row to row, as a partitioned table's primary key has."""
+    await rows.ensure_table()
+    psql("ALTER TABLE demo_log DROP CONSTRAINT demo_log_pkey, ADD PRIMARY KEY (kafka_topic, id);")
+    psql("CREATE UNIQUE INDEX ON demo_log (kafka_topic, opensearch_doc_id);")
+    await rows.ensure_table()
+    await rows.insert([ROW])
+
+
 # ── tables that do not fit ───────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("change", "column"),
@@ -178,6 +187,10 @@ async def test_a_table_dropped_under_traffic_is_made_again(rows: PostgresRowLog)
         ("ALTER TABLE demo_log ALTER message_content SET NOT NULL;", "message_content"),
         ("ALTER TABLE demo_log ADD tenant text NOT NULL;", "tenant"),
         ("ALTER TABLE demo_log ALTER id DROP DEFAULT;", "id"),
+        (
+            "ALTER TABLE demo_log ADD CONSTRAINT once UNIQUE (kafka_topic, kafka_partition, kafka_offset);",
+            "kafka_topic",
+        ),
         ("ALTER TABLE demo_log RENAME TO other; CREATE VIEW demo_log AS SELECT * FROM other;", ""),
     ],
 )

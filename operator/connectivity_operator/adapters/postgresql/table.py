@@ -24,7 +24,11 @@ CREATE TABLE demo_log (
 # By name, as the search path finds it. Not IF NOT EXISTS: that needs CREATE on the schema even if the table exists.
 LOOK = """
 SELECT c.relkind::text AS kind, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-       a.attnotnull AS not_null, a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '' AS filled
+       a.attnotnull AS not_null, a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '' AS filled,
+       (SELECT array_agg(format('%s: %s', i.indexrelid::regclass,
+                                (SELECT string_agg(k.attname, ' ' ORDER BY k.attnum) FROM pg_attribute k
+                                 WHERE k.attrelid = c.oid AND k.attnum = ANY (i.indkey))))
+        FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey)) AS keys
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.oid = to_regclass('demo_log') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
@@ -65,6 +69,9 @@ _DEFAULTS = ("id", "timestamp")
 _ALWAYS_GIVEN = ("kafka_topic", "kafka_partition", "kafka_offset", "log_level")
 """Never NULL in our rows."""
 
+_REPEATED = frozenset({"kafka_topic", "kafka_partition", "kafka_offset", "opensearch_index"})
+"""The same in each row of a message that comes again, as it may after a crash (at-least-once)."""
+
 _KINDS = {"r": "table", "p": "partitioned table"}
 
 
@@ -78,6 +85,8 @@ class Column(NamedTuple):
     not_null: bool
     filled: bool
     """Has a default, is an identity or is generated."""
+    keys: Sequence[str] | None = None
+    """The unique indices that it is part of, each ``name: columns``."""
 
 
 class Mismatch(NamedTuple):
@@ -103,4 +112,7 @@ def mismatch(columns: Sequence[Column]) -> Mismatch | None:
     for column in columns:
         if column.not_null and not column.filled and column.name not in _ALWAYS_GIVEN:
             return Mismatch(column.name, f"column {column.name} is NOT NULL and not always given")
+        for name, _, members in (key.rpartition(": ") for key in column.keys or ()):
+            if _REPEATED.issuperset(members.split()):
+                return Mismatch(column.name, f"unique key {name} refuses a message that comes again; drop the key")
     return None
