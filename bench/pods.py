@@ -27,7 +27,7 @@ RESOURCES = 100
 WINDOW = 60.0
 """Seconds of each look: one default interval, in which every resource is checked once."""
 SETTLING = 15.0
-MESSAGES, SIZE = 10_000, 2_000
+MESSAGES, SIZE = 20_000, 2_000
 """Of the backlog, all resources together; bytes of one."""
 
 UNLIMITED = {"namespaces": ["*"], "topics": ["*"], "indices": ["*"], "models": ["*"]}
