@@ -335,3 +335,10 @@ def test_every_documented_event_is_logged_somewhere() -> None:
     events = {event for cells in table_rows(section(LOGS, "Events")) for event in re.findall(r"`([^`]+)`", cells[0])}
     assert len(events) > 20
     assert [event for event in sorted(events) if event.strip("… ") not in source] == []
+
+
+def test_the_share_of_faults_named_exactly_is_that_of_the_report() -> None:
+    """The README repeats the headline of `docs/diagnosis-report.md`."""
+    headline = re.search(r"\*\*(\d+ of \d+ named exactly)", (ROOT / "docs" / "diagnosis-report.md").read_text())
+    assert headline
+    assert f"[{headline[1]}](docs/diagnosis-report.md)" in README
