@@ -60,6 +60,8 @@ def prepare() -> None:
         runner.prepare([parts.load(name) for name in parts.NAMES], display)
     click.echo("the operator's image (a few minutes the first time, one when the code has changed)")
     click.echo(f"  {operator_image.archive()}")
+    click.echo("Helm 3, which the chart must work with as well")
+    click.echo(f"  {programs.helm_3()}")
     click.echo("the scanners of chart and image (a minute the first time)")
     click.echo(f"  {scanners.folder()}")
 
