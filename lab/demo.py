@@ -8,7 +8,6 @@ Every step shows the command that a person would type. Everything is left runnin
 from __future__ import annotations
 
 import logging
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,22 +148,18 @@ def _ask(resource: Resource) -> None:
 
 def _named(resource: Resource) -> None:
     """The fault's name, and what to do about it; then it is mended, and seen to be."""
-    try:
-        switches.on([FAULT])
+    with switches.during([FAULT]):
         _check(resource, "ReadDataDenied")
         path = "jsonpath={.status.services[?(@.name=='kafka')].remedy}"
         _step("read what is missing", f'kubectl get ctest {NAME} -o "{path}"')
         click.echo(kubectl("-n", NAMESPACE, "get", "ctest", NAME, "-o", path))
-    finally:
-        switches.off([FAULT])
     _step("give it back", f"python -m lab fault off {FAULT}")
     _check(resource, "Connected")
 
 
 def _check(resource: Resource, expected: str) -> None:
     """Ask for a check at once, as after a change somewhere, instead of waiting for the next."""
-    mark = f"connectivity.hyperoptic.com/check-requested={secrets.token_hex(4)}"
-    kubectl("-n", NAMESPACE, "annotate", "ctest", NAME, "--overwrite", mark)
+    resource.request_check()
     resource.until("KafkaConnected", expected)
     _show("get", "connectivitytests")
 

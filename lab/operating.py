@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -197,6 +198,11 @@ class Resource:
 
     def patch(self, body: Mapping[str, Any]) -> None:
         kubectl("-n", self.namespace, "patch", "ctest", self.name, "--type=merge", "-p", json.dumps(body))
+
+    def request_check(self) -> None:
+        """Ask for a check of everything now, instead of waiting for the next."""
+        mark = {"connectivity.hyperoptic.com/check-requested": secrets.token_hex(4)}
+        self.patch({"metadata": {"annotations": mark}})
 
     def delete(self, limit: float = 60.0) -> None:
         kubectl("-n", self.namespace, "delete", "ctest", self.name, "--ignore-not-found", limit=limit)

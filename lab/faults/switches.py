@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from lab import switched_on
 from lab.faults import FAULTS
@@ -36,6 +37,17 @@ def off(names: Iterable[str]) -> None:
     for fault in find(names):
         fault.off()
         switched_on.remove(fault.name)
+
+
+@contextmanager
+def during(names: Iterable[str]) -> Iterator[None]:
+    """On for as long as the block lasts; off afterwards, also if switching on has broken off half way."""
+    names = list(names)
+    try:
+        on(names)
+        yield
+    finally:
+        off(names)
 
 
 def off_all() -> list[str]:

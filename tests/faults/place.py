@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,11 +79,6 @@ class Place:
         if not self.settled:
             self.connected()
 
-    def ask(self) -> None:
-        """Ask for a check of everything, now."""
-        mark = {"connectivity.hyperoptic.com/check-requested": secrets.token_hex(4)}
-        self.resource.patch({"metadata": {"annotations": mark}})
-
     def connected(self, limit: float = 60.0) -> None:
         """Ask until everything is Connected and warns of nothing."""
         healthy = [Expectation(service, "Connected") for service in CONDITIONS]
@@ -101,7 +94,7 @@ class Place:
         asked = float("-inf")
         while True:
             if time.monotonic() - asked > ASK_AGAIN:
-                self.ask()
+                self.resource.request_check()
                 asked = time.monotonic()
             status = self.resource.status
             differences = differing(status, expected, quiet=quiet)
@@ -178,13 +171,3 @@ def check_differs(document: dict[str, Any], expected: Sequence[Expectation]) -> 
         one = named.get(name, Expectation(name, "Connected"))
         found += [f"check: {name}: {text}" for text in one.differences(shown)]
     return found
-
-
-@contextlib.contextmanager
-def switched_on(names: Sequence[str]) -> Iterator[None]:
-    """The faults, for the duration of a ``with`` block."""
-    try:
-        switches.on(names)
-        yield
-    finally:
-        switches.off(names)

@@ -15,7 +15,7 @@ from tests import fault_cases
 from tests.canaries import Collector, no_leaks
 from tests.fault_cases import Case, Expectation
 from tests.faults import report
-from tests.faults.place import TOPICS, Check, Place, check_differs, switched_on
+from tests.faults.place import TOPICS, Check, Place, check_differs
 from tests.faults.report import Outcome
 
 pytestmark = pytest.mark.timeout(600)
@@ -80,7 +80,7 @@ def named(cases: Sequence[Case], place: Place) -> float:
     """Switch on, look, switch off, look; seconds from the switch to the verdict."""
     names = [name for case in cases for name in case.switches]
     place.settled = all(FAULTS[name].environment for name in names)  # those touch nothing but what is started anew
-    with switched_on(names):
+    with switches.during(names):
         began = time.monotonic()
         check = Check.begin(cases[0].topics or TOPICS)
         asked = all(map(asks_operator, cases))
